@@ -1,0 +1,136 @@
+/* The engine: one node of Truce as a pure state machine. Inputs in, updates out; it opens no socket, file or clock, and starts no thread.
+ * dc-node/io and dc-node/sim are two worlds around the same engine.
+ *
+ * THE CONTRACT WITH THE HOST
+ *   1. Any number of engine_step() calls, then one engine_updates().
+ *   2. Carry the updates out in this order: PERSIST (store->ops->commit, with sync where the cluster wants it), then SEND (frames to peers), then ANSWER
+ *      (replies to sessions), then hand the flush to the background. Nothing may be sent or answered that was not persisted first.
+ *      If PERSIST fails the host stops without sending or answering: those writes are indeterminate.
+ *   3. Call again at engine_wake_us() at the latest, with TICK.
+ *   4. One flush is under way at a time; when its rows and checkpoint would survive a crash of the machine, step FLUSHED. Until then its rows must not be freed; they belong to the engine again with FLUSHED.
+ * Between two runs of the engine only the store remains. Slices in inputs are borrowed for the call. Slices in updates are valid until the next step. */
+#pragma once
+#include "../../schemas/cluster.h"
+#include "../../schemas/message.h"
+#include "store.h"
+
+struct engine;
+
+struct engine_options {
+    const struct cluster *cluster; /* outlives the engine */
+    uint32_t node;                 /* this node: index into cluster->nodes */
+    struct store *store;           /* outlives the engine */
+    uint64_t entropy;              /* random for each run: incarnation, sub-ids, SPOP and the like come from it */
+    uint32_t planted_bug;          /* 0, or one of PLANTED_BUGS: for tests of the tests */
+};
+
+/* Time comes in with every input. */
+struct now {
+    uint64_t mono_us; /* never goes back */
+    uint64_t wall_ms; /* may be wrong */
+};
+
+#define ENGINE_INPUTS(X)                                                                                                                             \
+    X(TICK, "time has passed")                                                                                                                       \
+    X(OPEN, "a client connected: session is a number never used before in this run")                                                                 \
+    X(CLOSE, "a client is gone")                                                                                                                     \
+    X(REQUEST, "a client's command; not while engine_session_blocked()")                                                                             \
+    X(LINK_UP, "a connection to a peer is there, HELLO was exchanged and accepted")                                                                  \
+    X(LINK_DOWN, "it is gone; what was on it may be lost")                                                                                           \
+    X(FRAME, "one whole frame from a peer, unchecked")                                                                                               \
+    X(FLUSHED, "the flush under way is durable")
+enum input_type {
+#define X(name, doc) INPUT_##name,
+    ENGINE_INPUTS(X)
+#undef X
+};
+
+struct input {
+    enum input_type type;
+    struct now now;
+    uint64_t session;         /* OPEN, CLOSE, REQUEST */
+    const struct slice *argv; /* REQUEST: argc >= 1 */
+    uint32_t argc;
+    const char *address;      /* OPEN: the client's, for CLIENT LIST */
+    uint32_t peer;            /* LINK_UP, LINK_DOWN, FRAME: index into cluster->nodes */
+    struct slice frame;       /* FRAME */
+};
+
+struct outgoing {
+    uint32_t peer;
+    struct slice frames; /* whole frames, in order */
+};
+struct answer {
+    uint64_t session;
+    struct slice reply; /* RESP */
+    bool close;         /* close the connection after it */
+};
+struct engine_updates {
+    struct commit commit;
+    bool commit_needed;
+    struct outgoing *out;
+    size_t out_count;
+    struct answer *answers;
+    size_t answers_count;
+    uint64_t *unblocked; /* sessions that take requests again */
+    size_t unblocked_count;
+    struct flush *flush; /* NULL: none */
+    struct drop {
+        uint32_t peer;
+        const char *why;
+    } *drops; /* connections to close: the peer sent what must not be applied */
+    size_t drops_count;
+    bool refuse_requests;   /* memory is full until the flush under way ends: stop reading from clients and peers */
+    bool shutdown;          /* a client said SHUTDOWN */
+    const char *fatal;      /* the store failed or is damaged: stop. NULL: all is well */
+};
+
+/* Recovers the state from the store: the checkpoint, then the log from there. 0; or STORE_FAILED with one line in *why. */
+int engine_create(struct engine **ret, const struct engine_options *options, struct now now, struct buf *why);
+void engine_destroy(struct engine *e); /* NULL is accepted; no flush may be under way */
+void engine_step(struct engine *e, const struct input *in);
+const struct engine_updates *engine_updates(struct engine *e);
+uint64_t engine_wake_us(const struct engine *e);
+bool engine_session_blocked(const struct engine *e, uint64_t session);
+/* Ask for all dirty rows to be flushed with the next updates (shutdown; tests). False: a flush is under way already. */
+bool engine_flush_now(struct engine *e);
+bool engine_flushing(const struct engine *e);
+size_t engine_dirty_rows(const struct engine *e);
+
+/* ---- what tests, status and the simulator look at ---- */
+const struct vv *engine_vv(const struct engine *e);
+struct origins *engine_origins(struct engine *e);
+uint64_t engine_digest(const struct engine *e);
+/* The dot of this run's latest event, n = 0 before the first. */
+struct dot engine_last_dot(const struct engine *e);
+/* JSON text of the whole state (schemas/status.schema.json). Appends. */
+void engine_status(struct engine *e, struct buf *out);
+
+/* Told of everything that is applied, for checkers and for traces; NULL: nobody listens. */
+struct engine_observer {
+    void (*applied)(void *arg, const struct event *e, bool own);
+    void *arg;
+};
+void engine_observe(struct engine *e, struct engine_observer o);
+
+/* ---- bugs that can be planted, to see that the tests find them ---- */
+#define PLANTED_BUGS(X)                                                                                                                              \
+    X(IGNORE_CONTEXT, 1, "a write supersedes every sibling, seen or not")                                                                            \
+    X(DROP_LOSER, 2, "an lww loser is dropped at once")                                                                                              \
+    X(COLLECT_EARLY, 3, "a tombstone is collected as soon as this node has applied it")                                                              \
+    X(STABLE_BY_REPORTS, 4, "stable does not ask whether one's own VV contains the reports")                                                         \
+    X(COLLECT_BESIDE_LIVE, 5, "a stable tombstone is collected beside a live sibling")                                                               \
+    X(ACK_EARLY, 6, "the answer leaves before the write is in the log")                                                                              \
+    X(SKIP_DEPS, 7, "events are applied without waiting for their deps")                                                                             \
+    X(APPLY_TWICE, 8, "an event that comes again is applied again")                                                                                  \
+    X(REUSE_INCARNATION, 9, "a restarted run goes on under its old incarnation, from the number it remembers")                                       \
+    X(NO_JOURNAL, 10, "a hidden loser is not journaled")                                                                                             \
+    X(SPLIT_TRANSACTION, 11, "a transaction becomes one event for each row")                                                                         \
+    X(VV_AHEAD, 12, "the checkpoint claims more than the flushed rows hold")                                                                         \
+    X(STAMP_DRAGGED, 13, "a stamp beyond the bound moves the clock")                                                                                 \
+    X(STAMP_STANDS, 14, "a received stamp does not move the clock at all")
+enum planted_bug {
+#define X(name, number, doc) BUG_##name = number,
+    PLANTED_BUGS(X)
+#undef X
+};

@@ -1,0 +1,71 @@
+/* A client's session: what a connection remembers between commands. */
+#pragma once
+#include "call.h"
+
+struct watched {
+    struct buf key;
+    uint64_t state;  /* fingerprint of the row's siblings when it was watched */
+    bool absent;     /* it read as absent then */
+};
+
+struct queued {
+    struct buf args; /* argc slices */
+    uint32_t argc;
+    const struct command *command;
+};
+
+struct session {
+    uint64_t id;
+    uint8_t protocol;      /* 2 until HELLO 3 */
+    bool authenticated;
+    bool multi, multi_failed;  /* between MULTI and EXEC; a command could not be queued */
+    bool quit;                 /* close after the replies */
+    char name[64], lib_name[64], lib_version[64], address[64];
+    uint64_t opened_ms;
+    struct queued *queue;
+    uint32_t queue_count, queue_cap;
+    size_t queue_bytes;
+    struct watched *watches;
+    uint32_t watches_count, watches_cap;
+    struct buf out; /* replies not yet handed to the host */
+    /* The rest belongs to engine.c: a session that waits for an acknowledgement, or for its leader. */
+    struct session_wait {
+        enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_FORWARD, WAIT_JOB } why;
+        uint64_t deadline_us;
+        uint32_t replicas;
+        struct dot dot;
+    } wait;
+    struct dot last_write; /* the latest event of this session, for WAIT */
+    bool pinned;           /* from WATCH to EXEC: all commands run at the leader */
+    uint32_t forwards;     /* requests sent to the leader and not yet answered */
+    uint64_t forward_next; /* number of the next one */
+    bool remote;           /* this session stands for a follower's client */
+    uint32_t remote_peer;
+    uint64_t remote_session;
+    bool listed_out, listed_unblocked; /* engine's lists */
+};
+
+/* ---- for commands/session.c, given by engine.c ---- */
+void session_watch(struct call *c, struct slice key);
+void session_unwatch(struct session *s);
+void session_discard(struct session *s); /* the queue and the watches go */
+/* EXEC: runs the queue as one transaction and writes the array of replies; null when a watched row changed. */
+void session_exec(struct call *c);
+/* WAIT: writes the reply at once, or blocks the session until it can. */
+void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms);
+/* FLUSHALL: deletes in pieces over several steps, then answers +OK. */
+void session_flush_all(struct call *c);
+/* For CLIENT LIST, INFO. */
+uint32_t engine_sessions_count(const struct engine *e);
+void engine_each_session(struct engine *e, void (*each)(void *arg, const struct session *s), void *arg);
+
+/* Figures for INFO and status. */
+struct engine_figures {
+    const struct cluster *cluster;
+    uint32_t node;
+    bool is_leader;
+    const char *leader; /* its node name */
+    uint64_t uptime_ms, commands, connections, events_own, events_applied, conflicts, frames_bad, rows, dirty_rows, memory_bytes, reaped,
+        tombstones_collected, log_bytes_in, expired_reads;
+};
+void engine_get_figures(const struct engine *e, struct engine_figures *ret);

@@ -1,0 +1,89 @@
+/* What the engine asks of a store. dc-node/io has it over RocksDB, dc-node/sim in memory with crashes that lose what was not synced.
+ *
+ * Four kinds of records: `log` (blocks of events, by origin and number), `rows` (by hash and key), `conflicts` (the journal), `meta`.
+ * The log makes a write durable; rows are derived from it and follow in flushes. A flush and its checkpoint become visible together or not at all,
+ * in order, and need not survive a crash before `flush` says so; whatever else was committed survives a crash of the process, and with
+ * `sync` one of the machine.
+ * Every call returns 0 or a positive answer, or STORE_FAILED: the disk failed or a record is damaged; the node must stop (store->why says what and where). */
+#pragma once
+#include "../../schemas/event.h"
+
+#define STORE_FAILED (-1)
+
+/* A row in memory: immutable once made, so that a flush can read it on another thread. */
+struct stored_row {
+    uint64_t hash;       /* hash64(key): rows are ordered by (hash, key), which makes SCAN stateless */
+    uint64_t digest;     /* its term in the digest */
+    uint64_t expires_ms; /* 0: never */
+    uint32_t key_bytes, row_bytes; /* row_bytes == 0: there is no such row (any more) */
+    bool tombstone;      /* holds nothing but tombstones: to be found by store_ops.scan_tombstones */
+    bool tombstone_indexed; /* was such a row when last flushed */
+    bool live;           /* readers see something */
+    bool dirty, frozen, superseded; /* the engine's own marks; a flush does not look at them */
+    uint8_t bytes[];     /* key, then row */
+};
+static inline struct slice stored_key(const struct stored_row *r) { return SLICE(r->bytes, r->key_bytes); }
+static inline struct slice stored_value(const struct stored_row *r) { return SLICE(r->bytes + r->key_bytes, r->row_bytes); }
+
+/* All rows that changed since the last flush, and the checkpoint: what the engine needs to know of the state that they make complete. */
+struct flush {
+    struct stored_row **rows; /* the store may sort them, by (hash, key) */
+    size_t rows_count;
+    struct buf checkpoint;
+};
+
+struct log_block {
+    origin_ref origin;
+    uint64_t first, last;
+    struct slice bytes; /* a block (schemas/event.h) */
+};
+struct log_trim {
+    origin_ref origin;
+    uint64_t upto; /* blocks whose last number is <= upto may go */
+};
+struct named_record {
+    struct slice name, value; /* value.n == 0: remove it */
+};
+/* One atomic batch. */
+struct commit {
+    struct log_block *blocks;
+    size_t blocks_count;
+    struct named_record *losses; /* into `conflicts` */
+    size_t losses_count;
+    struct named_record *metas;
+    size_t metas_count;
+    struct log_trim *trims;
+    size_t trims_count;
+};
+
+struct store;
+struct store_ops {
+    /* ---- reads: called by the engine inside a step ---- */
+    /* Appends the row; 1: found, 0: none. */
+    int (*get_row)(struct store *s, uint64_t hash, struct slice key, struct buf *out);
+    /* Rows from hash `from` on, whole hashes at a time, at least one if there is any, about rows_max: appends u64 hash, slice key, slice row for each.
+     * 1: there may be more, from *ret_next; 0: that was all. */
+    int (*scan_rows)(struct store *s, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next);
+    /* Keys of rows flushed as tombstone, after key `after` (empty: from the start); appends slices; returns how many. */
+    int (*scan_tombstones)(struct store *s, struct slice after, uint32_t keys_max, struct buf *out);
+    /* Keys of rows flushed with an expiry in (after_ms, upto_ms]; appends u64 expires_ms, slice key; returns how many. Entries may be stale. */
+    int (*scan_expiries)(struct store *s, uint64_t after_ms, uint64_t upto_ms, uint32_t keys_max, struct buf *out);
+    /* Blocks of one origin, the first being the one that holds number `from`, about bytes_max (at least one block if there is any);
+     * appends slices; returns how many. 0: number `from` is not in the log. */
+    int (*read_log)(struct store *s, const struct origin *o, uint64_t from, size_t bytes_max, struct buf *out);
+    /* Each origin in the log: appends slice origin (origin_encode), u64 first, u64 last; returns how many. */
+    int (*scan_log)(struct store *s, struct buf *out);
+    int (*get_meta)(struct store *s, struct slice name, struct buf *out); /* 1, 0 */
+    /* Journal records after name `after`: appends slice name, slice record; returns how many. */
+    int (*scan_losses)(struct store *s, struct slice after, uint32_t records_max, struct buf *out);
+    /* The checkpoint of the last flush that survived; 1, 0. */
+    int (*get_checkpoint)(struct store *s, struct buf *out);
+
+    /* ---- writes: called by the host, from the engine's updates ---- */
+    int (*commit)(struct store *s, const struct commit *c, const struct origins *t, bool sync);
+};
+
+struct store {
+    const struct store_ops *ops;
+    char why[512]; /* of the last failure */
+};

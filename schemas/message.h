@@ -1,0 +1,95 @@
+/* Messages between nodes, and their frames.
+ *
+ * frame:  u32 length of what follows, u8 version (MESSAGE_VERSION), u8 type, payload, u64 checksum (hash64 of version, type and payload)
+ * A frame that is too long, of an unknown version or type, or whose checksum fails is refused, and with it its link; nothing of it is applied.
+ * Frames may be lost, repeated or reordered: each message stands for itself, and nothing here is an acknowledgement but ACK. */
+#pragma once
+#include "event.h"
+
+#define MESSAGE_VERSION 1
+#define FRAME_BYTES_MAX (16u * 1024 * 1024)
+#define FRAME_OVERHEAD 14u
+
+#define MESSAGES(X)                                                                                                                                  \
+    X(HELLO, 1, "who speaks: cluster, DC, node, incarnation of this run; first on every connection, both ways")                                      \
+    X(REFUSE, 2, "why the connection or the subscription is refused, in words")                                                                      \
+    X(SUBSCRIBE, 3, "send me all events beyond this VV, of these DCs' origins (none named: of all)")                                                 \
+    X(EVENTS, 4, "a block of events for a subscription")                                                                                             \
+    X(ACK, 5, "bytes taken of a subscription, and the numbers that are on disk here")                                                                \
+    X(HEARTBEAT, 6, "VV on disk, digest, clock, and what was sent on the subscription")                                                              \
+    X(FORWARD, 7, "a client's request, from a follower to its leader")                                                                               \
+    X(ANSWER, 8, "the reply to a FORWARD, and the dot that must be applied before it is given")
+enum message_type {
+#define X(name, number, doc) MESSAGE_##name = number,
+    MESSAGES(X)
+#undef X
+};
+const char *message_type_name(enum message_type type);
+
+#define SCOPE_DCS_MAX 64
+
+/* Slices borrow from the decoded frame, or from the caller when encoding; version vectors are owned by the message. */
+struct message {
+    enum message_type type;
+    union {
+        struct {
+            struct slice cluster, dc;
+            uint16_t node;
+            uint64_t incarnation; /* 0: this run has not written */
+            uint64_t run;         /* random per run: two runs under one identity are told apart */
+            uint64_t secret;      /* hash of the cluster's secret, 0 without one */
+        } hello;
+        struct {
+            uint32_t subscription; /* 0: the connection itself */
+            struct slice reason;
+        } refuse;
+        struct {
+            uint32_t subscription; /* chosen by the subscriber; a later one replaces the earlier */
+            uint32_t window_bytes; /* credit: at most so many bytes not yet acknowledged */
+            uint32_t dcs_count;    /* 0: all origins */
+            struct slice dcs[SCOPE_DCS_MAX];
+            struct vv vv;
+        } subscribe;
+        struct {
+            uint32_t subscription;
+            uint64_t sent_bytes; /* of blocks on this subscription, this one included */
+            struct slice block;
+        } events;
+        struct {
+            uint32_t subscription;
+            uint64_t taken_bytes;
+            struct vv on_disk; /* only what has moved; to be joined */
+        } ack;
+        struct {
+            uint64_t wall_ms;
+            uint64_t term;         /* 0 where leaders are fixed */
+            uint32_t subscription; /* being served to the receiver, 0: none */
+            uint64_t sent_bytes;   /* on it */
+            uint64_t digest;       /* at vv */
+            uint8_t is_leader;
+            struct vv vv;          /* on disk */
+        } heartbeat;
+        struct {
+            uint64_t session;  /* of the follower's client */
+            uint64_t request;  /* rises within a session */
+            uint8_t protocol;  /* RESP 2 or 3 */
+            uint8_t close;     /* the client is gone: forget the session, no answer */
+            uint32_t argc;     /* filled by decoding */
+            struct slice args; /* argc slices, each with its length */
+        } forward;
+        struct {
+            uint64_t session, request;
+            uint8_t pinned;   /* the session watches or queues here: send all its commands */
+            struct dot dot;   /* n = 0: nothing to wait for */
+            struct slice reply;
+        } answer;
+    };
+};
+void message_finish(struct message *m);
+
+/* Appends one whole frame. */
+void message_encode(const struct message *m, const struct origins *t, struct buf *out);
+
+enum frame_result { FRAME_OK, FRAME_MORE /* incomplete: need more bytes */, FRAME_BAD };
+/* The first frame of `bytes`. FRAME_OK: *ret_size bytes were used, *ret is filled. FRAME_BAD: *ret_why says what was expected (static text). */
+enum frame_result message_decode(struct slice bytes, struct origins *t, struct message *ret, size_t *ret_size, const char **ret_why);
