@@ -70,8 +70,9 @@ struct message {
             struct vv vv;          /* on disk */
         } heartbeat;
         struct {
+            uint64_t run;      /* the leader's, from its HELLO: a frame meant for an earlier run is not carried out */
             uint64_t session;  /* of the follower's client */
-            uint64_t request;  /* rises within a session */
+            uint64_t request;  /* 1, 2, 3... within a session: each is carried out once, in order */
             uint8_t protocol;  /* RESP 2 or 3 */
             uint8_t close;     /* the client is gone: forget the session, no answer */
             uint32_t argc;     /* filled by decoding */

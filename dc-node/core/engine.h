@@ -53,6 +53,7 @@ struct input {
     uint32_t argc;
     const char *address;      /* OPEN: the client's, for CLIENT LIST */
     uint32_t peer;            /* LINK_UP, LINK_DOWN, FRAME: index into cluster->nodes */
+    uint64_t run;             /* LINK_UP: the peer's, from its HELLO */
     struct slice frame;       /* FRAME */
 };
 
@@ -91,6 +92,9 @@ void engine_destroy(struct engine *e); /* NULL is accepted; no flush may be unde
 void engine_step(struct engine *e, const struct input *in);
 const struct engine_updates *engine_updates(struct engine *e);
 uint64_t engine_wake_us(const struct engine *e);
+/* What this node says of itself in HELLO. */
+uint64_t engine_run(const struct engine *e);
+bool engine_session_authenticated(const struct engine *e, uint64_t session);
 bool engine_session_blocked(const struct engine *e, uint64_t session);
 /* Ask for all dirty rows to be flushed with the next updates (shutdown; tests). False: a flush is under way already. */
 bool engine_flush_now(struct engine *e);

@@ -19,7 +19,10 @@ struct stored_row {
     bool tombstone;      /* holds nothing but tombstones: to be found by store_ops.scan_tombstones */
     bool tombstone_indexed; /* was such a row when last flushed */
     bool live;           /* readers see something */
-    bool dirty, frozen, superseded; /* the engine's own marks; a flush does not look at them */
+    /* the engine's own marks; a flush does not look at them */
+    struct stored_row *next;
+    uint32_t dirty_slot;
+    bool dirty, frozen, superseded, referenced;
     uint8_t bytes[];     /* key, then row */
 };
 static inline struct slice stored_key(const struct stored_row *r) { return SLICE(r->bytes, r->key_bytes); }
