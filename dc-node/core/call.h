@@ -56,5 +56,5 @@ bool parse_double(struct slice s, long double *ret);    /* Redis' getLongDoubleF
 void txn_refuse(struct call *c, struct slice key);
 void reply_wrong_arity(struct call *c);
 void reply_syntax(struct call *c);
-
-/* ---- each file of commands/ gives its commands here: name, function, arity, flags, first, last, step, group, summary ---- */
+/* "ERR unknown command 'x', with args beginning with: 'a' 'b' ". */
+void reply_unknown_command(struct call *c);

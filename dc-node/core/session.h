@@ -55,6 +55,11 @@ void session_exec(struct call *c);
 void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms);
 /* FLUSHALL: deletes in pieces over several steps, then answers +OK. */
 void session_flush_all(struct call *c);
+/* SHUTDOWN: the host is told with the next updates. */
+void engine_shutdown(struct engine *e);
+/* TRUCE.TOKEN, TRUCE.CONFLICTS [key-prefix | LIMIT n]: the whole replies. */
+void engine_reply_token(struct call *c);
+void engine_reply_conflicts(struct call *c);
 /* For CLIENT LIST, INFO. */
 uint32_t engine_sessions_count(const struct engine *e);
 void engine_each_session(struct engine *e, void (*each)(void *arg, const struct session *s), void *arg);

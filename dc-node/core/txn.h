@@ -17,6 +17,9 @@ bool txn_set_string(struct txn *t, struct slice key, struct slice value, uint64_
 bool txn_set_content(struct txn *t, struct slice key, struct slice content); /* replaces whatever the row is; n == 0: deletes */
 bool txn_set_column(struct txn *t, struct slice key, enum content_type type, struct slice name, struct slice value); /* HASH, or SET (value unused) */
 bool txn_remove_column(struct txn *t, struct slice key, struct slice name); /* the row goes with its last column */
+/* Many columns in one go; of equal names the last counts. Values are unused for a SET. */
+bool txn_set_columns(struct txn *t, struct slice key, enum content_type type, const struct content_column *columns, size_t count);
+bool txn_remove_columns(struct txn *t, struct slice key, const struct slice *names, size_t count); /* names that are not there are passed over */
 bool txn_set_expiry(struct txn *t, struct slice key, uint64_t expires_ms); /* 0: for ever; the row is not absent */
 bool txn_delete(struct txn *t, struct slice key);
 /* Add to a number: a string row (type STRING, name empty) or a hash column. The caller has checked what is there and given the sum in decimal;
