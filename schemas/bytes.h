@@ -52,6 +52,7 @@ uint64_t read_varint(struct reader *r);
 struct slice read_slice(struct reader *r); /* borrowed from what is read */
 struct slice read_bytes(struct reader *r, size_t n);
 bool read_done(const struct reader *r); /* not bad, and at the end */
+void read_refuse(struct reader *r);     /* what was read is well formed but not allowed: bad, and nothing more is read */
 
 /* ---- memory and hashes ---- */
 void *xmalloc(size_t n);

@@ -2,8 +2,8 @@
 #pragma once
 #include "origin.h"
 
-#define DCS_MAX 32
-#define NODES_MAX 128
+#define DCS_MAX    32
+#define NODES_MAX  128
 #define TABLES_MAX 1024
 
 #define POLICIES(X) X(LWW, "lww", "the version of greatest (stamp, origin) is read")
@@ -18,7 +18,7 @@ struct cluster_node {
     uint32_t dc;   /* index into dcs */
     uint16_t node; /* its number within the DC */
     char name[NAME_LEN_MAX + 8];
-    char client_host[256], peer_host[256]; /* numeric address or name */
+    char client_host[256], peer_host[256]; /* numeric address or name; IPv6 without its brackets */
     uint16_t client_port, peer_port;
 };
 
@@ -33,10 +33,17 @@ struct cluster_table {
     enum policy policy;
 };
 
+#define CLOCK_BOUND_MS_MAX (60u * 60 * 1000)
+#define MEMORY_MB_MIN      16u
+#define MEMORY_MB_MAX      (1024u * 1024)
+#define LOG_BUDGET_MB_MAX  (64u * 1024 * 1024)
+#define CLIENTS_MAX        1000000u
+#define SIBLINGS_MAX       4096u
+
 struct cluster {
     char name[NAME_LEN_MAX + 1];
-    char password[256]; /* of clients; empty: none wanted */
-    char secret[256];   /* between nodes; empty: none wanted */
+    char password[256];        /* of clients; empty: none wanted */
+    char secret[256];          /* between nodes; empty: none wanted */
     bool fsync;                /* default true */
     uint64_t clock_bound_ms;   /* default 500 */
     uint64_t memory_bytes_max; /* default 256 MiB: rows in memory, queues and buffers together */
@@ -46,7 +53,8 @@ struct cluster {
     uint32_t dcs_count, nodes_count, tables_count;
     struct cluster_dc dcs[DCS_MAX]; /* in order of name */
     struct cluster_node nodes[NODES_MAX];
-    struct cluster_table tables[TABLES_MAX];
+    enum policy policy;                      /* of table `*`: default lww */
+    struct cluster_table tables[TABLES_MAX]; /* the others, in order of name */
 };
 
 /* Fill *ret from a file, or from text (`name` stands for the file in messages). False: *why holds one line such as

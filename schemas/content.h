@@ -11,6 +11,8 @@
 
 #define KEY_BYTES_MAX (64u * 1024)
 #define ROW_BYTES_MAX (1024u * 1024)
+/* What is refused as content whoever sends it: the largest row, with room for its frame. */
+#define CONTENT_BYTES_MAX (ROW_BYTES_MAX + 64u * 1024)
 
 enum content_type { CONTENT_NONE = 0, CONTENT_STRING = 1, CONTENT_HASH = 2, CONTENT_SET = 3 };
 
@@ -18,8 +20,8 @@ enum content_type { CONTENT_NONE = 0, CONTENT_STRING = 1, CONTENT_HASH = 2, CONT
 bool content_check(struct slice c); /* well formed and canonical */
 enum content_type content_type(struct slice c);
 uint64_t content_expires_ms(struct slice c);
-struct slice content_string(struct slice c);  /* STRING only */
-uint64_t content_count(struct slice c);       /* columns of a HASH, members of a SET, 1 for a STRING */
+struct slice content_string(struct slice c); /* STRING only */
+uint64_t content_count(struct slice c);      /* columns of a HASH, members of a SET, 1 for a STRING */
 /* HASH: the value of a column; SET: whether it is a member (ret_value may be NULL). */
 bool content_find(struct slice c, struct slice name, struct slice *ret_value);
 
@@ -31,7 +33,7 @@ struct content_columns {
 struct content_columns content_columns(struct slice c); /* HASH or SET */
 bool content_next(struct content_columns *i, struct slice *ret_name, struct slice *ret_value /* NULL: not wanted */);
 
-/* ---- writing; each replaces what `out` holds ---- */
+/* ---- writing; each replaces what `out` holds, which must not be what it reads from ---- */
 void content_make_string(struct buf *out, uint64_t expires_ms, struct slice value);
 /* The same columns with another expiry. */
 void content_with_expiry(struct buf *out, struct slice c, uint64_t expires_ms);

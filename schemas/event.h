@@ -3,8 +3,8 @@
  * event body:  u64 stamp, u64 previous (checksum of the origin's previous event body, 0 for the first),
  *              varint count of deps, dots in canonical order (the difference to the deps of the origin's previous event; never its own origin),
  *              varint count of changes (>= 1), changes
- * change:      u8 op, slice key, varint count of unseen, dots (live siblings that the writer had not seen), and for PUT: slice content
- * block:       u8 version (EVENT_VERSION), origin, varint first number, varint count (>= 1), then for each event: slice body
+ * change:      u8 op, slice key, varint count of unseen, dots in canonical order (live siblings that the writer had not seen), and for PUT: slice
+ * content block:       u8 version (EVENT_VERSION), origin, varint first number, varint count (>= 1), then for each event: slice body
  *
  * A body is made once, at its origin, and is the same bytes in every log and on every link. An event changes a row once. */
 #pragma once
@@ -12,7 +12,7 @@
 #include "stamp.h"
 #include "vv.h"
 
-#define EVENT_VERSION 1
+#define EVENT_VERSION   1
 #define EVENT_BYTES_MAX (8u * 1024 * 1024)
 
 #define CHANGE_OPS(X)                                                                                                                                \
@@ -47,6 +47,8 @@ struct event {
     uint32_t changes_count, changes_cap;
     struct dot *unseen_pool;
     uint32_t unseen_count, unseen_cap;
+    uint32_t *slots; /* room for the search for equal keys */
+    uint32_t slots_cap;
 };
 void event_finish(struct event *e);
 /* The whole body is checked (contents, canonical order, limits) before anything is returned. False: malformed; `e` must not be used. */

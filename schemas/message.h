@@ -8,7 +8,7 @@
 
 #define MESSAGE_VERSION 1
 #define FRAME_BYTES_MAX (16u * 1024 * 1024)
-#define FRAME_OVERHEAD 14u
+#define FRAME_OVERHEAD  14u
 
 #define MESSAGES(X)                                                                                                                                  \
     X(HELLO, 1, "who speaks: cluster, DC, node, incarnation of this run; first on every connection, both ways")                                      \
@@ -67,7 +67,7 @@ struct message {
             uint64_t sent_bytes;   /* on it */
             uint64_t digest;       /* at vv */
             uint8_t is_leader;
-            struct vv vv;          /* on disk */
+            struct vv vv; /* on disk */
         } heartbeat;
         struct {
             uint64_t run;      /* the leader's, from its HELLO: a frame meant for an earlier run is not carried out */
@@ -80,8 +80,8 @@ struct message {
         } forward;
         struct {
             uint64_t session, request;
-            uint8_t pinned;   /* the session watches or queues here: send all its commands */
-            struct dot dot;   /* n = 0: nothing to wait for */
+            uint8_t pinned; /* the session watches or queues here: send all its commands */
+            struct dot dot; /* n = 0: nothing to wait for */
             struct slice reply;
         } answer;
     };

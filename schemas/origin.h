@@ -7,8 +7,8 @@
 #include "bytes.h"
 
 #define NAME_LEN_MAX 63 /* names match [a-z0-9_-]{1,63} */
-#define ORIGINS_MAX 65535u
-#define ORIGIN_NONE UINT32_MAX
+#define ORIGINS_MAX  65535u
+#define ORIGIN_NONE  UINT32_MAX
 
 typedef uint32_t origin_ref;
 
@@ -23,6 +23,7 @@ struct dot {
     uint64_t n; /* 1.. within its origin; 0: no dot */
 };
 
+/* One thread enters origins and decodes; others may meanwhile use the refs that they were handed (get, hash, compare, encode, format). */
 struct origins;
 struct origins *origins_create(void);
 void origins_destroy(struct origins *t); /* NULL is accepted */
@@ -30,6 +31,8 @@ uint32_t origins_count(const struct origins *t);
 /* The ref of an origin, entered at need; ORIGIN_NONE when the table is full or the name is not allowed. */
 origin_ref origins_intern(struct origins *t, const struct origin *o);
 const struct origin *origins_get(const struct origins *t, origin_ref ref); /* stays valid as long as the table */
+/* hash64 of the origin's binary form: the same in every table. What digests are made of. */
+uint64_t origins_hash(const struct origins *t, origin_ref ref);
 /* <0, 0, >0 by DC name, node, incarnation. */
 int origins_compare(const struct origins *t, origin_ref a, origin_ref b);
 /* By origin as above, then number. */
@@ -47,6 +50,7 @@ void dot_format(const struct origins *t, struct dot d, struct buf *out);
 bool dot_parse(struct slice text, struct origins *t, struct dot *ret);
 
 /* Binary: slice dc, varint node, u64 incarnation; a dot adds varint n (n >= 1). Decoding returns ORIGIN_NONE / n = 0 and sets r->bad on a fault. */
+#define DOT_BYTES_MIN 12u
 void origin_encode(const struct origins *t, origin_ref ref, struct buf *out);
 origin_ref origin_decode(struct reader *r, struct origins *t);
 void dot_encode(const struct origins *t, struct dot d, struct buf *out);

@@ -19,9 +19,9 @@ void vv_copy(struct vv *to, const struct vv *from);
 static inline uint64_t vv_get(const struct vv *v, origin_ref o) { return o < v->len ? v->n[o] : 0; }
 static inline bool vv_covers(const struct vv *v, struct dot d) { return vv_get(v, d.origin) >= d.n; }
 void vv_set(struct vv *v, origin_ref o, uint64_t n);
-void vv_raise(struct vv *v, origin_ref o, uint64_t n);  /* to at least n */
-void vv_join(struct vv *into, const struct vv *from);   /* element-wise greater */
-void vv_meet(struct vv *into, const struct vv *from);   /* element-wise lesser */
+void vv_raise(struct vv *v, origin_ref o, uint64_t n); /* to at least n */
+void vv_join(struct vv *into, const struct vv *from);  /* element-wise greater */
+void vv_meet(struct vv *into, const struct vv *from);  /* element-wise lesser */
 bool vv_includes(const struct vv *whole, const struct vv *part);
 enum vv_order vv_compare(const struct vv *a, const struct vv *b); /* VV_BEFORE: a is strictly included in b */
 bool vv_empty(const struct vv *v);

@@ -1,0 +1,460 @@
+#include "cluster.h"
+#include "text.h"
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define FILE_BYTES_MAX (16u * 1024 * 1024)
+#define SHOWN_MAX      60 /* bytes of a file's own text in a message */
+#define PLACE_MAX      256
+#define MIB            (UINT64_C(1024) * 1024)
+
+static const char *const policy_names[] = {
+#define X(name, text, doc) [POLICY_##name] = text,
+    POLICIES(X)
+#undef X
+};
+#define POLICIES_COUNT (sizeof policy_names / sizeof *policy_names)
+
+const char *policy_name(enum policy p) {
+    assert((size_t)p < POLICIES_COUNT);
+    return policy_names[p];
+}
+
+/* ---- what is wrong, and where ---- */
+struct loader {
+    const char *file;
+    struct cluster *c;
+    struct buf *why;
+};
+
+/* Text of the file within a message: one line, not too long. */
+static void put_shown(struct buf *out, const char *text) {
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        if (i == SHOWN_MAX) return buf_text(out, "...");
+        buf_u8(out, (uint8_t)text[i] < 0x20 || text[i] == 0x7f ? '?' : (uint8_t)text[i]);
+    }
+}
+
+static void put_value(struct buf *out, const json_t *v) {
+    switch (v == NULL ? -1 : (int)json_typeof(v)) {
+    case JSON_OBJECT: return buf_text(out, json_object_size(v) == 0 ? "an empty object" : "an object");
+    case JSON_ARRAY: return buf_text(out, "an array");
+    case JSON_INTEGER: return buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    case JSON_REAL: return buf_printf(out, "%g", json_real_value(v));
+    case JSON_TRUE: return buf_text(out, "true");
+    case JSON_FALSE: return buf_text(out, "false");
+    case JSON_NULL: return buf_text(out, "null");
+    case JSON_STRING:
+        buf_u8(out, '"');
+        put_shown(out, json_string_value(v));
+        return buf_u8(out, '"');
+    default: return buf_text(out, "nothing");
+    }
+}
+
+/* "file: place: expected what" */
+static void put_expected(struct loader *l, const char *place, const char *expected) {
+    buf_clear(l->why);
+    buf_printf(l->why, "%s: ", l->file);
+    if (place[0] != '\0') buf_printf(l->why, "%s: ", place);
+    buf_printf(l->why, "expected %s, got ", expected);
+}
+
+static bool wrong(struct loader *l, const char *place, const char *expected, const json_t *got) {
+    put_expected(l, place, expected);
+    put_value(l->why, got);
+    return false;
+}
+
+/* For what is wrong with a value only beside another. */
+__attribute__((format(printf, 4, 5))) static bool wrong_because(struct loader *l, const char *place, const char *expected, const char *got, ...) {
+    char text[2 * PLACE_MAX];
+    va_list args;
+    va_start(args, got);
+    vsnprintf(text, sizeof text, got, args);
+    va_end(args);
+    put_expected(l, place, expected);
+    buf_text(l->why, text);
+    return false;
+}
+
+/* A place within another: "datacenters" and "us" give "datacenters.us". */
+static const char *within(char out[static PLACE_MAX], const char *place, const char *key) {
+    struct buf b = {0};
+    if (place[0] != '\0') buf_printf(&b, "%s.", place);
+    if (key[0] == '\0') buf_text(&b, "\"\"");
+    put_shown(&b, key);
+    size_t n = b.n < PLACE_MAX - 1 ? b.n : PLACE_MAX - 1;
+    memcpy(out, b.p, n);
+    out[n] = '\0';
+    buf_finish(&b);
+    return out;
+}
+
+static bool no_other_keys(struct loader *l, const char *place, const json_t *object, const char *const *keys, size_t count) {
+    for (void *i = json_object_iter((json_t *)(uintptr_t)object); i != NULL; i = json_object_iter_next((json_t *)(uintptr_t)object, i)) {
+        const char *key = json_object_iter_key(i);
+        size_t k = 0;
+        while (k < count && strcmp(keys[k], key) != 0) k++;
+        if (k < count) continue;
+        struct buf expected = {0};
+        buf_text(&expected, count == 1 ? "no other key than " : "no other keys than ");
+        for (k = 0; k < count; k++) buf_printf(&expected, "%s%s", k == 0 ? "" : ", ", keys[k]);
+        buf_u8(&expected, 0);
+        put_expected(l, place, (const char *)expected.p);
+        buf_u8(l->why, '"');
+        put_shown(l->why, key);
+        buf_u8(l->why, '"');
+        buf_finish(&expected);
+        return false;
+    }
+    return true;
+}
+#define NO_OTHER_KEYS(l, place, object, keys) no_other_keys(l, place, object, keys, sizeof keys / sizeof *keys)
+
+/* ---- values ---- */
+static bool load_number(struct loader *l, const json_t *root, const char *key, int64_t min, int64_t max, int64_t *into) {
+    const json_t *v = json_object_get(root, key);
+    char expected[80];
+    if (v == NULL) return true; /* the default stands */
+    snprintf(expected, sizeof expected, "a whole number from %" PRId64 " to %" PRId64, min, max);
+    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) return wrong(l, key, expected, v);
+    *into = json_integer_value(v);
+    return true;
+}
+
+static bool load_flag(struct loader *l, const json_t *root, const char *key, bool *into) {
+    const json_t *v = json_object_get(root, key);
+    if (v == NULL) return true;
+    if (!json_is_boolean(v)) return wrong(l, key, "true or false", v);
+    *into = json_is_true(v);
+    return true;
+}
+
+/* The value itself is not shown: it is a secret. */
+static bool load_secret(struct loader *l, const json_t *root, const char *key, char into[static 256]) {
+    const json_t *v = json_object_get(root, key);
+    if (v == NULL) return true;
+    if (!json_is_string(v)) return wrong(l, key, "a text of at most 255 bytes", v);
+    size_t n = json_string_length(v);
+    if (n > 255) return wrong_because(l, key, "a text of at most 255 bytes", "%zu bytes", n);
+    memcpy(into, json_string_value(v), n + 1);
+    return true;
+}
+
+static const char name_wanted[] = "a name of 1 to 63 of the characters a-z 0-9 _ -";
+
+static bool load_name(struct loader *l, const json_t *root, const char *key, char into[static NAME_LEN_MAX + 1]) {
+    const json_t *v = json_object_get(root, key);
+    if (!json_is_string(v) || !name_allowed(slice_text(json_string_value(v)))) return wrong(l, key, name_wanted, v);
+    memcpy(into, json_string_value(v), json_string_length(v) + 1);
+    return true;
+}
+
+static bool name_key(struct loader *l, const char *place, const char *key) {
+    char shown[PLACE_MAX];
+    if (name_allowed(slice_text(key))) return true;
+    return wrong_because(l, place, name_wanted, "the key \"%s\"", within(shown, "", key));
+}
+
+static bool host_allowed(struct slice host, bool in_brackets) {
+    if (host.n == 0 || host.n > 255) return false;
+    for (size_t i = 0; i < host.n; i++) {
+        uint8_t c = host.p[i];
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (in_brackets ? !(hex || c == ':' || c == '.') : !(hex || letter || c == '.' || c == '-' || c == '_')) return false;
+    }
+    return true;
+}
+
+static bool load_endpoint(struct loader *l, const char *place, const json_t *node, const char *key, char ret_host[static 256], uint16_t *ret_port) {
+    const json_t *v = json_object_get(node, key);
+    char here[PLACE_MAX];
+    struct slice host, port;
+    uint64_t number;
+    within(here, place, key);
+    if (!json_is_string(v)) return wrong(l, here, "\"host:port\"", v);
+    struct slice text = SLICE(json_string_value(v), json_string_length(v));
+    if (!text_cut(text, ':', &host, &port)) return wrong(l, here, "\"host:port\"", v);
+    bool in_brackets = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    if (in_brackets) host = SLICE(host.p + 1, host.n - 2);
+    if (!host_allowed(host, in_brackets)) return wrong(l, here, "\"host:port\", the host a name, an IPv4 address or an [IPv6 address]", v);
+    if (!text_number(port, UINT16_MAX, &number) || number == 0) return wrong(l, here, "\"host:port\", the port from 1 to 65535", v);
+    memcpy(ret_host, host.p, host.n);
+    ret_host[host.n] = '\0';
+    *ret_port = (uint16_t)number;
+    return true;
+}
+
+/* ---- the parts ---- */
+static int compare_keys(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* The object's keys in order; freed by the caller. */
+static const char **sorted_keys(const json_t *object, size_t *ret_count) {
+    const char **keys = xmalloc(json_object_size(object) * sizeof *keys);
+    size_t count = 0;
+    for (void *i = json_object_iter((json_t *)(uintptr_t)object); i != NULL; i = json_object_iter_next((json_t *)(uintptr_t)object, i))
+        keys[count++] = json_object_iter_key(i);
+    qsort(keys, count, sizeof *keys, compare_keys);
+    *ret_count = count;
+    return keys;
+}
+
+static bool load_node(struct loader *l, const char *place, const char *key, const json_t *v) {
+    static const char *const keys[] = {"client", "peer"};
+    struct cluster *c = l->c;
+    char here[PLACE_MAX], shown[PLACE_MAX];
+    uint64_t number;
+    if (!text_number(slice_text(key), UINT16_MAX, &number) || number == 0)
+        return wrong_because(l, place, "node numbers from 1 to 65535", "the key \"%s\"", within(shown, "", key));
+    within(here, place, key);
+    if (!json_is_object(v)) return wrong(l, here, "an object with client and peer", v);
+    if (!NO_OTHER_KEYS(l, here, v, keys)) return false;
+    if (c->nodes_count == NODES_MAX) return wrong_because(l, "datacenters", "at most 128 nodes in all", "more");
+    struct cluster_node *n = &c->nodes[c->nodes_count];
+    n->dc = c->dcs_count;
+    n->node = (uint16_t)number;
+    char dc[NAME_LEN_MAX + 1];
+    memcpy(dc, c->dcs[n->dc].name, sizeof dc);
+    snprintf(n->name, sizeof n->name, "%s-%u", dc, (unsigned)n->node);
+    if (!load_endpoint(l, here, v, "client", n->client_host, &n->client_port)) return false;
+    if (!load_endpoint(l, here, v, "peer", n->peer_host, &n->peer_port)) return false;
+    c->nodes_count++;
+    c->dcs[n->dc].nodes_count++;
+    return true;
+}
+
+static int compare_nodes(const void *a, const void *b) { return ((const struct cluster_node *)a)->node - ((const struct cluster_node *)b)->node; }
+
+static bool load_dc(struct loader *l, const char *key, const json_t *v) {
+    static const char *const keys[] = {"priority", "nodes"};
+    char here[PLACE_MAX], there[PLACE_MAX];
+    if (!name_key(l, "datacenters", key)) return false;
+    within(here, "datacenters", key);
+    if (!json_is_object(v)) return wrong(l, here, "an object with nodes", v);
+    if (!NO_OTHER_KEYS(l, here, v, keys)) return false;
+    struct cluster_dc *dc = &l->c->dcs[l->c->dcs_count];
+    memcpy(dc->name, key, strlen(key) + 1);
+    dc->first_node = l->c->nodes_count;
+
+    const json_t *priority = json_object_get(v, "priority");
+    if (priority != NULL) {
+        json_int_t number = json_integer_value(priority);
+        if (!json_is_integer(priority) || number < INT32_MIN || number > INT32_MAX)
+            return wrong(l, within(there, here, "priority"), "a whole number from -2147483648 to 2147483647", priority);
+        dc->priority = (int32_t)number;
+    }
+    const json_t *nodes = json_object_get(v, "nodes");
+    within(there, here, "nodes");
+    if (!json_is_object(nodes) || json_object_size(nodes) == 0) return wrong(l, there, "an object with at least one node", nodes);
+    size_t count;
+    const char **numbers = sorted_keys(nodes, &count);
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) ok = load_node(l, there, numbers[i], json_object_get(nodes, numbers[i]));
+    free(numbers);
+    qsort(&l->c->nodes[dc->first_node], dc->nodes_count, sizeof *l->c->nodes, compare_nodes);
+    l->c->dcs_count++;
+    return ok;
+}
+
+static bool load_dcs(struct loader *l, const json_t *root) {
+    const json_t *dcs = json_object_get(root, "datacenters");
+    if (!json_is_object(dcs) || json_object_size(dcs) == 0) return wrong(l, "datacenters", "an object with at least one datacenter", dcs);
+    if (json_object_size(dcs) > DCS_MAX) return wrong_because(l, "datacenters", "at most 32 datacenters", "%zu", json_object_size(dcs));
+    size_t count;
+    const char **names = sorted_keys(dcs, &count);
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) ok = load_dc(l, names[i], json_object_get(dcs, names[i]));
+    free(names);
+    return ok;
+}
+
+struct endpoint {
+    const char *host;
+    uint16_t port;
+    const struct cluster_node *node;
+    const char *side;
+};
+
+static struct endpoint endpoint_of(const struct cluster *c, uint32_t i) {
+    const struct cluster_node *n = &c->nodes[i / 2];
+    return i % 2 == 0 ? (struct endpoint){n->client_host, n->client_port, n, "client"} : (struct endpoint){n->peer_host, n->peer_port, n, "peer"};
+}
+
+static bool check_endpoints_differ(struct loader *l) {
+    const struct cluster *c = l->c;
+    for (uint32_t i = 0; i < 2 * c->nodes_count; i++) {
+        struct endpoint a = endpoint_of(c, i);
+        for (uint32_t k = 0; k < i; k++) {
+            struct endpoint b = endpoint_of(c, k);
+            if (a.port != b.port || strcasecmp(a.host, b.host) != 0) continue;
+            char place[PLACE_MAX];
+            snprintf(place, sizeof place, "datacenters.%s.nodes.%u.%s", c->dcs[a.node->dc].name, (unsigned)a.node->node, a.side);
+            return wrong_because(l, place, "an endpoint of its own", "%.255s:%u, which is datacenters.%s.nodes.%u.%s too", a.host, (unsigned)a.port,
+                                 c->dcs[b.node->dc].name, (unsigned)b.node->node, b.side);
+        }
+    }
+    return true;
+}
+
+static bool load_policy(struct loader *l, const char *place, const json_t *table, enum policy *ret) {
+    const json_t *v = json_object_get(table, "conflict");
+    char here[PLACE_MAX];
+    struct buf expected = {0};
+    for (size_t i = 0; i < POLICIES_COUNT; i++) {
+        if (json_is_string(v) && strcmp(json_string_value(v), policy_names[i]) == 0) {
+            *ret = (enum policy)i;
+            buf_finish(&expected);
+            return true;
+        }
+        buf_printf(&expected, "%s\"%s\"", i == 0 ? "" : " or ", policy_names[i]);
+    }
+    buf_u8(&expected, 0);
+    wrong(l, within(here, place, "conflict"), (const char *)expected.p, v);
+    buf_finish(&expected);
+    return false;
+}
+
+static bool load_table(struct loader *l, const char *key, const json_t *v) {
+    static const char *const keys[] = {"conflict"};
+    struct cluster *c = l->c;
+    char here[PLACE_MAX];
+    bool is_rest = strcmp(key, "*") == 0;
+    if (!is_rest && !name_key(l, "tables", key)) return false;
+    within(here, "tables", key);
+    if (!json_is_object(v)) return wrong(l, here, "an object with conflict", v);
+    if (!NO_OTHER_KEYS(l, here, v, keys)) return false;
+    if (is_rest) return load_policy(l, here, v, &c->policy);
+    if (c->tables_count == TABLES_MAX) return wrong_because(l, "tables", "at most 1024 tables", "more");
+    struct cluster_table *t = &c->tables[c->tables_count++];
+    memcpy(t->name, key, strlen(key) + 1);
+    return load_policy(l, here, v, &t->policy);
+}
+
+static bool load_tables(struct loader *l, const json_t *root) {
+    const json_t *tables = json_object_get(root, "tables");
+    if (tables == NULL) return true;
+    if (!json_is_object(tables)) return wrong(l, "tables", "an object of tables", tables);
+    size_t count;
+    const char **names = sorted_keys(tables, &count);
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) ok = load_table(l, names[i], json_object_get(tables, names[i]));
+    free(names);
+    return ok;
+}
+
+static bool load_sizes(struct loader *l, const json_t *root) {
+    struct cluster *c = l->c;
+    int64_t clock_bound_ms = 500, memory_mb = 256, log_budget_mb = 1024, clients_max = 10000, siblings_max = 64;
+    bool ok = load_number(l, root, "clock_bound_ms", 1, CLOCK_BOUND_MS_MAX, &clock_bound_ms) &&
+              load_number(l, root, "memory_mb", MEMORY_MB_MIN, MEMORY_MB_MAX, &memory_mb) &&
+              load_number(l, root, "log_budget_mb", 1, LOG_BUDGET_MB_MAX, &log_budget_mb) &&
+              load_number(l, root, "clients_max", 1, CLIENTS_MAX, &clients_max) &&
+              load_number(l, root, "siblings_max", 2, SIBLINGS_MAX, &siblings_max);
+    c->clock_bound_ms = (uint64_t)clock_bound_ms;
+    c->memory_bytes_max = (uint64_t)memory_mb * MIB;
+    c->log_bytes_max = (uint64_t)log_budget_mb * MIB;
+    c->clients_max = (uint32_t)clients_max;
+    c->siblings_max = (uint32_t)siblings_max;
+    return ok;
+}
+
+static bool load_root(struct loader *l, const json_t *root) {
+    static const char *const keys[] = {"cluster",        "datacenters", "tables",        "password",    "secret",      "fsync",
+                                       "clock_bound_ms", "memory_mb",   "log_budget_mb", "clients_max", "siblings_max"};
+    if (!json_is_object(root)) return wrong(l, "", "an object with cluster and datacenters", root);
+    l->c->fsync = true;
+    return NO_OTHER_KEYS(l, "", root, keys) && load_name(l, root, "cluster", l->c->name) && load_dcs(l, root) && check_endpoints_differ(l) &&
+           load_tables(l, root) && load_secret(l, root, "password", l->c->password) && load_secret(l, root, "secret", l->c->secret) &&
+           load_flag(l, root, "fsync", &l->c->fsync) && load_sizes(l, root);
+}
+
+/* ---- the file ---- */
+static bool not_json(const char *name, const json_error_t *error, struct buf *why) {
+    buf_clear(why);
+    buf_printf(why, "%s:%d:%d: ", name, error->line, error->column);
+    for (const char *p = error->text; *p != '\0'; p++) buf_u8(why, (uint8_t)*p < 0x20 ? '?' : (uint8_t)*p);
+    return false;
+}
+
+bool cluster_parse(const char *name, struct slice json, struct cluster *ret, struct buf *why) {
+    json_error_t error;
+    json_t *root = json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (root == NULL) return not_json(name, &error, why);
+    struct loader l = {.file = name, .c = xcalloc(1, sizeof *l.c), .why = why};
+    bool ok = load_root(&l, root);
+    if (ok) *ret = *l.c;
+    free(l.c);
+    json_decref(root);
+    return ok;
+}
+
+static bool read_whole(const char *path, struct buf *out, struct buf *why) {
+    FILE *f = fopen(path, "rb");
+    size_t n = 0;
+    if (f != NULL) {
+        do {
+            n = fread(buf_reserve(out, 65536), 1, 65536, f);
+            out->n += n;
+        } while (n > 0 && out->n <= FILE_BYTES_MAX);
+    }
+    bool ok = f != NULL && !ferror(f);
+    buf_clear(why);
+    if (!ok) buf_printf(why, "%s: %s", path, strerror(errno));
+    if (ok && out->n > FILE_BYTES_MAX) {
+        buf_printf(why, "%s: expected at most 16 MiB", path);
+        ok = false;
+    }
+    if (f != NULL) fclose(f);
+    return ok;
+}
+
+bool cluster_load(const char *path, struct cluster *ret, struct buf *why) {
+    struct buf text = {0};
+    bool ok = read_whole(path, &text, why) && cluster_parse(path, buf_slice_of(&text), ret, why);
+    buf_finish(&text);
+    return ok;
+}
+
+/* ---- finding ---- */
+int cluster_find_dc(const struct cluster *c, struct slice dc) {
+    for (uint32_t i = 0; i < c->dcs_count; i++) {
+        if (slice_equal(slice_text(c->dcs[i].name), dc)) return (int)i;
+    }
+    return -1;
+}
+
+int cluster_find_node(const struct cluster *c, struct slice dc, uint16_t node) {
+    int at = cluster_find_dc(c, dc);
+    if (at < 0) return -1;
+    const struct cluster_dc *d = &c->dcs[at];
+    for (uint32_t i = d->first_node; i < d->first_node + d->nodes_count; i++) {
+        if (c->nodes[i].node == node) return (int)i;
+    }
+    return -1;
+}
+
+int cluster_find(const struct cluster *c, struct slice node_name) {
+    char dc[NAME_LEN_MAX + 1];
+    uint16_t node;
+    return node_name_parse(node_name, dc, &node) ? cluster_find_node(c, slice_text(dc), node) : -1;
+}
+
+static int compare_table(const void *name, const void *table) {
+    return slice_compare(*(const struct slice *)name, slice_text(((const struct cluster_table *)table)->name));
+}
+
+const struct cluster_table *cluster_table_of(const struct cluster *c, struct slice key) {
+    if (c->tables_count == 0 || key.n == 0) return NULL;
+    const uint8_t *colon = memchr(key.p, ':', key.n < NAME_LEN_MAX + 1 ? key.n : NAME_LEN_MAX + 1);
+    if (colon == NULL) return NULL;
+    struct slice name = SLICE(key.p, (size_t)(colon - key.p));
+    return bsearch(&name, c->tables, c->tables_count, sizeof *c->tables, compare_table);
+}

@@ -1,0 +1,256 @@
+#include "message.h"
+#include <assert.h>
+#include <string.h>
+
+#define LENGTH_BYTES   4u
+#define CHECKSUM_BYTES 8u
+
+const char *message_type_name(enum message_type type) {
+    switch (type) {
+#define X(name, number, doc)                                                                                                                         \
+    case MESSAGE_##name: return #name;
+        MESSAGES(X)
+#undef X
+    }
+    return "?";
+}
+
+void message_finish(struct message *m) {
+    switch (m->type) {
+    case MESSAGE_SUBSCRIBE: vv_finish(&m->subscribe.vv); break;
+    case MESSAGE_ACK: vv_finish(&m->ack.on_disk); break;
+    case MESSAGE_HEARTBEAT: vv_finish(&m->heartbeat.vv); break;
+    case MESSAGE_HELLO:
+    case MESSAGE_REFUSE:
+    case MESSAGE_EVENTS:
+    case MESSAGE_FORWARD:
+    case MESSAGE_ANSWER: break;
+    }
+}
+
+/* ---- payloads, each pair in the order of the fields ---- */
+static void put_hello(const struct message *m, struct buf *out) {
+    buf_slice(out, m->hello.cluster);
+    buf_slice(out, m->hello.dc);
+    buf_varint(out, m->hello.node);
+    buf_u64(out, m->hello.incarnation);
+    buf_u64(out, m->hello.run);
+    buf_u64(out, m->hello.secret);
+}
+
+static void read_hello(struct reader *r, struct message *m) {
+    m->hello.cluster = read_slice(r);
+    m->hello.dc = read_slice(r);
+    uint64_t node = read_varint(r);
+    m->hello.node = (uint16_t)node;
+    m->hello.incarnation = read_u64(r);
+    m->hello.run = read_u64(r);
+    m->hello.secret = read_u64(r);
+    if (node == 0 || node > UINT16_MAX || !name_allowed(m->hello.cluster) || !name_allowed(m->hello.dc)) read_refuse(r);
+}
+
+static uint32_t read_u32_varint(struct reader *r) {
+    uint64_t v = read_varint(r);
+    if (v > UINT32_MAX) read_refuse(r);
+    return (uint32_t)v;
+}
+
+static bool read_flag(struct reader *r) {
+    uint8_t v = read_u8(r);
+    if (v > 1) read_refuse(r);
+    return v == 1;
+}
+
+static void put_refuse(const struct message *m, struct buf *out) {
+    buf_varint(out, m->refuse.subscription);
+    buf_slice(out, m->refuse.reason);
+}
+
+static void read_refuse_message(struct reader *r, struct message *m) {
+    m->refuse.subscription = read_u32_varint(r);
+    m->refuse.reason = read_slice(r);
+}
+
+static void put_subscribe(const struct message *m, const struct origins *t, struct buf *out) {
+    assert(m->subscribe.dcs_count <= SCOPE_DCS_MAX);
+    buf_varint(out, m->subscribe.subscription);
+    buf_varint(out, m->subscribe.window_bytes);
+    buf_varint(out, m->subscribe.dcs_count);
+    for (uint32_t i = 0; i < m->subscribe.dcs_count; i++) buf_slice(out, m->subscribe.dcs[i]);
+    vv_encode(&m->subscribe.vv, t, out);
+}
+
+static void read_subscribe(struct reader *r, struct origins *t, struct message *m) {
+    m->subscribe.subscription = read_u32_varint(r);
+    m->subscribe.window_bytes = read_u32_varint(r);
+    m->subscribe.dcs_count = read_u32_varint(r);
+    if (m->subscribe.dcs_count > SCOPE_DCS_MAX) return read_refuse(r);
+    for (uint32_t i = 0; i < m->subscribe.dcs_count; i++) {
+        m->subscribe.dcs[i] = read_slice(r);
+        if (!name_allowed(m->subscribe.dcs[i])) return read_refuse(r);
+    }
+    vv_decode(r, t, &m->subscribe.vv);
+}
+
+static void put_events(const struct message *m, struct buf *out) {
+    buf_varint(out, m->events.subscription);
+    buf_varint(out, m->events.sent_bytes);
+    buf_put(out, m->events.block.p, m->events.block.n);
+}
+
+static void read_events(struct reader *r, struct message *m) {
+    m->events.subscription = read_u32_varint(r);
+    m->events.sent_bytes = read_varint(r);
+    m->events.block = read_bytes(r, (size_t)(r->end - r->p));
+}
+
+static void put_ack(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_varint(out, m->ack.subscription);
+    buf_varint(out, m->ack.taken_bytes);
+    vv_encode(&m->ack.on_disk, t, out);
+}
+
+static void read_ack(struct reader *r, struct origins *t, struct message *m) {
+    m->ack.subscription = read_u32_varint(r);
+    m->ack.taken_bytes = read_varint(r);
+    vv_decode(r, t, &m->ack.on_disk);
+}
+
+static void put_heartbeat(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_varint(out, m->heartbeat.wall_ms);
+    buf_varint(out, m->heartbeat.term);
+    buf_varint(out, m->heartbeat.subscription);
+    buf_varint(out, m->heartbeat.sent_bytes);
+    buf_u64(out, m->heartbeat.digest);
+    buf_u8(out, m->heartbeat.is_leader != 0);
+    vv_encode(&m->heartbeat.vv, t, out);
+}
+
+static void read_heartbeat(struct reader *r, struct origins *t, struct message *m) {
+    m->heartbeat.wall_ms = read_varint(r);
+    m->heartbeat.term = read_varint(r);
+    m->heartbeat.subscription = read_u32_varint(r);
+    m->heartbeat.sent_bytes = read_varint(r);
+    m->heartbeat.digest = read_u64(r);
+    m->heartbeat.is_leader = read_flag(r);
+    vv_decode(r, t, &m->heartbeat.vv);
+}
+
+static void put_forward(const struct message *m, struct buf *out) {
+    buf_varint(out, m->forward.session);
+    buf_varint(out, m->forward.request);
+    buf_u8(out, m->forward.protocol);
+    buf_u8(out, m->forward.close != 0);
+    buf_put(out, m->forward.args.p, m->forward.args.n);
+}
+
+static void read_forward(struct reader *r, struct message *m) {
+    m->forward.session = read_varint(r);
+    m->forward.request = read_varint(r);
+    m->forward.protocol = read_u8(r);
+    m->forward.close = read_flag(r);
+    m->forward.args = SLICE(r->p, (size_t)(r->end - r->p));
+    m->forward.argc = 0;
+    while (r->p < r->end) {
+        read_slice(r);
+        m->forward.argc++;
+    }
+    bool request = m->forward.argc > 0 && (m->forward.protocol == 2 || m->forward.protocol == 3);
+    if (!request && !m->forward.close) read_refuse(r);
+}
+
+static void put_answer(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_varint(out, m->answer.session);
+    buf_varint(out, m->answer.request);
+    buf_u8(out, m->answer.pinned != 0);
+    buf_u8(out, m->answer.dot.n != 0);
+    if (m->answer.dot.n != 0) dot_encode(t, m->answer.dot, out);
+    buf_put(out, m->answer.reply.p, m->answer.reply.n);
+}
+
+static void read_answer(struct reader *r, struct origins *t, struct message *m) {
+    m->answer.session = read_varint(r);
+    m->answer.request = read_varint(r);
+    m->answer.pinned = read_flag(r);
+    m->answer.dot = read_flag(r) ? dot_decode(r, t) : (struct dot){ORIGIN_NONE, 0};
+    m->answer.reply = read_bytes(r, (size_t)(r->end - r->p));
+}
+
+static void put_payload(const struct message *m, const struct origins *t, struct buf *out) {
+    switch (m->type) {
+    case MESSAGE_HELLO: put_hello(m, out); return;
+    case MESSAGE_REFUSE: put_refuse(m, out); return;
+    case MESSAGE_SUBSCRIBE: put_subscribe(m, t, out); return;
+    case MESSAGE_EVENTS: put_events(m, out); return;
+    case MESSAGE_ACK: put_ack(m, t, out); return;
+    case MESSAGE_HEARTBEAT: put_heartbeat(m, t, out); return;
+    case MESSAGE_FORWARD: put_forward(m, out); return;
+    case MESSAGE_ANSWER: put_answer(m, t, out); return;
+    }
+    assert(!"a message has one of the types");
+}
+
+static void read_payload(struct reader *r, struct origins *t, struct message *m) {
+    switch (m->type) {
+    case MESSAGE_HELLO: read_hello(r, m); return;
+    case MESSAGE_REFUSE: read_refuse_message(r, m); return;
+    case MESSAGE_SUBSCRIBE: read_subscribe(r, t, m); return;
+    case MESSAGE_EVENTS: read_events(r, m); return;
+    case MESSAGE_ACK: read_ack(r, t, m); return;
+    case MESSAGE_HEARTBEAT: read_heartbeat(r, t, m); return;
+    case MESSAGE_FORWARD: read_forward(r, m); return;
+    case MESSAGE_ANSWER: read_answer(r, t, m); return;
+    }
+    read_refuse(r);
+}
+
+/* ---- frames ---- */
+void message_encode(const struct message *m, const struct origins *t, struct buf *out) {
+    size_t from = out->n;
+    buf_u32(out, 0);
+    buf_u8(out, MESSAGE_VERSION);
+    buf_u8(out, (uint8_t)m->type);
+    put_payload(m, t, out);
+    buf_u64(out, hash64(SLICE(out->p + from + LENGTH_BYTES, out->n - from - LENGTH_BYTES)));
+    size_t length = out->n - from - LENGTH_BYTES;
+    assert(length <= FRAME_BYTES_MAX - LENGTH_BYTES);
+    for (unsigned i = 0; i < LENGTH_BYTES; i++) out->p[from + i] = (uint8_t)(length >> (8 * i));
+}
+
+static enum frame_result bad(const char *why, const char **ret_why) {
+    *ret_why = why;
+    return FRAME_BAD;
+}
+
+/* What can be told from the first bytes is told before the rest has arrived. */
+static const char *check_start(struct slice bytes, uint32_t length) {
+    if (length < FRAME_OVERHEAD - LENGTH_BYTES) return "expected a frame of at least 14 bytes";
+    if (length > FRAME_BYTES_MAX - LENGTH_BYTES) return "expected a frame of at most 16 MiB";
+    if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 1";
+    if (bytes.n > 5 && (bytes.p[5] < MESSAGE_HELLO || bytes.p[5] > MESSAGE_ANSWER)) return "expected a message type from 1 to 8";
+    return NULL;
+}
+
+enum frame_result message_decode(struct slice bytes, struct origins *t, struct message *ret, size_t *ret_size, const char **ret_why) {
+    struct reader r = reader_of(bytes);
+    if (bytes.n < LENGTH_BYTES) return FRAME_MORE;
+    uint32_t length = read_u32(&r);
+    const char *why = check_start(bytes, length);
+    if (why != NULL) return bad(why, ret_why);
+    if (bytes.n - LENGTH_BYTES < length) return FRAME_MORE;
+
+    struct slice summed = read_bytes(&r, length - CHECKSUM_BYTES);
+    if (read_u64(&r) != hash64(summed)) return bad("expected a frame whose checksum holds", ret_why);
+    struct reader payload = reader_of(SLICE(summed.p + 2, summed.n - 2));
+    struct message m;
+    memset(&m, 0, sizeof m); /* an initializer may leave a part of the union as it was */
+    m.type = (enum message_type)summed.p[1];
+    read_payload(&payload, t, &m);
+    if (!read_done(&payload)) {
+        message_finish(&m);
+        return bad("expected a payload in the form of its type", ret_why);
+    }
+    *ret = m;
+    *ret_size = LENGTH_BYTES + length;
+    return FRAME_OK;
+}
