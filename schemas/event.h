@@ -3,8 +3,9 @@
  * event body:  u64 stamp, u64 previous (checksum of the origin's previous event body, 0 for the first),
  *              varint count of deps, dots in canonical order (the difference to the deps of the origin's previous event; never its own origin),
  *              varint count of changes (>= 1), changes
- * change:      u8 op, slice key, varint count of unseen, dots in canonical order (live siblings that the writer had not seen), and for PUT: slice
- * content block:       u8 version (EVENT_VERSION), origin, varint first number, varint count (>= 1), then for each event: slice body
+ * change:      u8 op, slice key, varint count of unseen, dots in canonical order (live siblings that the writer had not seen),
+ *              and for PUT: slice content
+ * block:       u8 version (EVENT_VERSION), origin, varint first number, varint count (>= 1), then for each event: slice body
  *
  * A body is made once, at its origin, and is the same bytes in every log and on every link. An event changes a row once. */
 #pragma once

@@ -137,6 +137,7 @@ static void read_heartbeat(struct reader *r, struct origins *t, struct message *
 }
 
 static void put_forward(const struct message *m, struct buf *out) {
+    buf_u64(out, m->forward.run);
     buf_varint(out, m->forward.session);
     buf_varint(out, m->forward.request);
     buf_u8(out, m->forward.protocol);
@@ -145,6 +146,7 @@ static void put_forward(const struct message *m, struct buf *out) {
 }
 
 static void read_forward(struct reader *r, struct message *m) {
+    m->forward.run = read_u64(r);
     m->forward.session = read_varint(r);
     m->forward.request = read_varint(r);
     m->forward.protocol = read_u8(r);
