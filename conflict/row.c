@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW_VERSION    1
-#define CHECKSUM_BYTES 8u
+#define ROW_VERSION       1
+#define CHECKSUM_BYTES    8u
+#define SIBLING_BYTES_MIN 21u /* dot 12, stamp 8, length of the content 1 */
 
 /* ---- contexts ---- */
 
@@ -133,7 +134,7 @@ bool row_decode(struct slice bytes, bool verify, struct origins *t, struct sibli
     struct reader r = reader_of(SLICE(bytes.p, bytes.n - CHECKSUM_BYTES));
     uint8_t version = read_u8(&r);
     uint64_t count = read_varint(&r);
-    if (r.bad || version != ROW_VERSION || count == 0 || count > bytes.n) return false; /* each sibling takes more than a byte */
+    if (r.bad || version != ROW_VERSION || count == 0 || count > bytes.n / SIBLING_BYTES_MIN) return false;
     siblings_reserve(ret, (uint32_t)count);
     for (uint32_t i = 0; i < count && !r.bad; i++) {
         struct version *v = &ret->v[i];
