@@ -1,0 +1,62 @@
+/* The verbs of the command `truce` and what each takes. */
+#pragma once
+#include <stdbool.h>
+
+struct run;
+
+/* name, arguments, options it takes beside --dir and --json, what it does */
+#define VERBS(X)                                                                                                                                     \
+    X(up, "", "dcs nodes port-base fsync memory-mb", "start a cluster here, or what is missing of it, and wait until every DC takes writes")         \
+    X(down, "", "", "stop all nodes; the data stays")                                                                                                \
+    X(status, "", "watch settle", "nodes, links, lag, version vectors, digests, and what is wrong in words")                                         \
+    X(cut, "A B | 'A B | C' | 'A > B'", "", "drop everything between DCs or nodes; with > in one direction alone")                                   \
+    X(heal, "[A B | '*']", "", "lift cuts and slowness between A and B, or everywhere")                                                              \
+    X(slow, "A B", "latency jitter loss rate", "delay, lose or throttle what is sent between DCs or nodes, each way")                                \
+    X(kill, "NODE...", "", "kill -9")                                                                                                                \
+    X(start, "NODE... | '*'", "", "start nodes that are not running, under the cuts that are still ordered")                                         \
+    X(pause, "NODE...", "", "stop the process where it is (SIGSTOP)")                                                                                \
+    X(resume, "NODE...", "", "let it go on (SIGCONT)")                                                                                               \
+    X(do, "DC|NODE \"COMMAND\"", "raw", "run a Redis command there; quoting as in redis-cli")                                                        \
+    X(conflicts, "[DC|NODE] [KEY]", "", "the conflict journal: what lost, with its value, and against what")                                         \
+    X(help, "[VERB]", "", "this text")                                                                                                               \
+    X(version, "", "", "the version")
+
+#define OPTIONS(X)                                                                                                                                   \
+    X(dir, true, "D", "the cluster's directory (default ./truce-cluster)")                                                                           \
+    X(json, false, "", "answer with one JSON object")                                                                                                \
+    X(dcs, true, "us,eu,ap", "names of the DCs (default us,eu,ap)")                                                                                  \
+    X(nodes, true, "N", "nodes of each DC (default 2)")                                                                                              \
+    X(port_base, true, "P", "clients connect at P+1, P+2 ..., nodes at P+101 ... (default 7400)")                                                    \
+    X(fsync, true, "yes|no", "answer a write when it is on disk (default yes)")                                                                      \
+    X(memory_mb, true, "N", "memory of each node for rows, queues and buffers (default 256)")                                                        \
+    X(watch, false, "", "again every second, until Ctrl-C")                                                                                          \
+    X(settle, true, "30s", "wait until all nodes run and agree; exit code 3 when they do not in that time")                                          \
+    X(latency, true, "80ms", "added to every frame, one way")                                                                                        \
+    X(jitter, true, "5ms", "up to so much more or less")                                                                                             \
+    X(loss, true, "1%", "of the frames")                                                                                                             \
+    X(rate, true, "1mbit", "bits per second; bytes per second as 100kb, 1mb")                                                                        \
+    X(raw, false, "", "replies without types and quotes, as redis-cli prints them into a pipe")
+
+struct args {
+    const char *verb;
+#define X(name, wants_value, value, doc) const char *name; /* NULL: not given; without a value: the option itself */
+    OPTIONS(X)
+#undef X
+    char **words; /* what stands behind the verb and is no option */
+    int words_count;
+};
+
+struct verb {
+    const char *name, *arguments, *options, *doc;
+    int (*run)(struct run *r);
+};
+extern const struct verb verbs[];
+extern const int verbs_count;
+
+/* Fill *ret from the command line. False: *ret_why says in one line what is wrong (static or of argv). The words are moved to the end of argv; what
+ * follows `--` is never an option. */
+bool args_parse(int argc, char **argv, struct args *ret, char ret_why[static 256]);
+const struct verb *verb_find(const char *name); /* NULL: none */
+/* The option's own name on the command line: port_base is --port-base. */
+void option_name(const char *field, char ret[static 32]);
+bool verb_takes(const struct verb *v, const char *option);

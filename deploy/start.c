@@ -1,0 +1,109 @@
+#include "start.h"
+#include "client.h"
+#include "faults.h"
+#include "process.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define READY_TIMEOUT_MS 120000 /* recovery replays the log */
+#define POLL_MS          20
+
+static uint64_t mono_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool answers(const struct cluster *c, uint32_t node, struct buf *why) {
+    json_t *status = node_status(c, node, why);
+    json_decref(status);
+    return status != NULL;
+}
+
+/* Asks again and again; ends early when the child has ended. */
+static int await(struct run *r, uint32_t node, pid_t child, bool (*ready)(const struct cluster *c, uint32_t node, struct buf *why),
+                 const char *what) {
+    uint64_t deadline_ms = mono_ms() + READY_TIMEOUT_MS;
+    struct buf why = {0};
+    bool ok, ended = false;
+    while (!(ok = ready(r->local.cluster, node, &why)) && !ended && mono_ms() < deadline_ms) {
+        buf_clear(&why);
+        ended = child != 0 && process_ended(&r->local, node, child, &why);
+        if (!ended) nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    }
+    if (!ok && ended) fail(r, EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
+    if (!ok && !ended) fail(r, EXIT_FAILED, "%s %s: %.*s", node_name(&r->local, node), what, (int)why.n, (const char *)why.p);
+    buf_finish(&why);
+    return ok ? 0 : EXIT_FAILED;
+}
+
+static int spawn(struct run *r, const bool chosen[static NODES_MAX], pid_t children[static NODES_MAX]) {
+    struct buf why = {0};
+    char *program = process_find_program(&why);
+    bool ok = program != NULL;
+    for (uint32_t i = 0; ok && i < r->local.cluster->nodes_count; i++)
+        if (chosen[i] && process_of(&r->local, i).pid == 0) ok = (children[i] = process_start(&r->local, i, program, &why)) != 0;
+    if (!ok) fail(r, EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
+    buf_finish(&why);
+    free(program);
+    return ok ? 0 : EXIT_FAILED;
+}
+
+static int tell(struct run *r, struct faults *f, uint32_t node) {
+    faults_mark_node(f, node);
+    struct buf why = {0};
+    bool ok = !faults_marked(f, node) || faults_tell(&r->local, f, node, &why);
+    if (!ok) fail(r, EXIT_FAILED, "%s was not told what is ordered to its links: %.*s", node_name(&r->local, node), (int)why.n, (const char *)why.p);
+    buf_finish(&why);
+    return ok ? 0 : EXIT_FAILED;
+}
+
+/* Whether a write given to the node must come through: it leads its DC, or nothing is ordered between it and the others of its DC, which all run. */
+static bool must_take_writes(const struct local *l, const struct faults *f, uint32_t node) {
+    const struct cluster_dc *dc = &l->cluster->dcs[l->cluster->nodes[node].dc];
+    if (node == dc->first_node) return true;
+    for (uint32_t i = dc->first_node; i < dc->first_node + dc->nodes_count; i++) {
+        struct process p = process_of(l, i);
+        if (i != node && (p.pid == 0 || p.paused || faults_between(f, node, i))) return false;
+    }
+    return true;
+}
+
+int start_nodes(struct run *r, const bool chosen[static NODES_MAX]) {
+    pid_t children[NODES_MAX] = {0};
+    struct faults faults = {0};
+    struct buf why = {0};
+    int code = 0;
+    if (!faults_load(&r->local, &faults, &why)) code = fail(r, EXIT_USAGE, "%.*s", (int)why.n, (const char *)why.p);
+    buf_finish(&why);
+    if (code == 0) code = spawn(r, chosen, children);
+    for (uint32_t i = 0; code == 0 && i < r->local.cluster->nodes_count; i++) {
+        if (children[i] == 0) continue;
+        code = await(r, i, children[i], answers, "does not answer");
+        if (code == 0) code = tell(r, &faults, i);
+    }
+    for (uint32_t i = 0; code == 0 && i < r->local.cluster->nodes_count; i++) {
+        struct process p = process_of(&r->local, i);
+        if (p.pid != 0 && !p.paused && must_take_writes(&r->local, &faults, i)) code = await(r, i, children[i], node_takes_writes, "takes no writes");
+    }
+    faults_finish(&faults);
+    return code;
+}
+
+int chosen_nodes(struct run *r, bool star_allowed, bool ret[static NODES_MAX]) {
+    const struct cluster *c = r->local.cluster;
+    if (r->args.words_count == 0) return fail(r, EXIT_USAGE, "%s which node? (truce help %s)", r->args.verb, r->args.verb);
+    for (int w = 0; w < r->args.words_count; w++) {
+        const char *name = r->args.words[w];
+        int node = cluster_find(c, slice_text(name));
+        if (node >= 0)
+            ret[node] = true;
+        else if (star_allowed && strcmp(name, "*") == 0)
+            for (uint32_t i = 0; i < c->nodes_count; i++) ret[i] = true;
+        else
+            return fail(r, EXIT_USAGE, "there is no node %s in %s/cluster.json", name, r->local.dir);
+    }
+    return 0;
+}
