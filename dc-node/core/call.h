@@ -17,6 +17,7 @@ struct call {
     uint32_t argc;
     uint64_t now_ms; /* the wall clock of this step */
     struct prng *prng;
+    void (*running)(struct call *c); /* the command under way */
 };
 typedef void command_fn(struct call *c);
 

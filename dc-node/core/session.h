@@ -28,21 +28,15 @@ struct session {
     struct watched *watches;
     uint32_t watches_count, watches_cap;
     struct buf out; /* replies not yet handed to the host */
-    /* The rest belongs to engine.c: a session that waits for an acknowledgement, or for its leader. */
-    struct session_wait {
-        enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_FORWARD, WAIT_JOB } why;
-        uint64_t deadline_us;
-        uint32_t replicas;
-        struct dot dot;
-    } wait;
-    struct dot last_write; /* the latest event of this session, for WAIT */
-    bool pinned;           /* from WATCH to EXEC: all commands run at the leader */
-    uint32_t forwards;     /* requests sent to the leader and not yet answered */
-    uint64_t forward_next; /* number of the next one */
-    bool remote;           /* this session stands for a follower's client */
-    uint32_t remote_peer;
-    uint64_t remote_session;
-    bool listed_out, listed_unblocked; /* engine's lists */
+    /* The rest belongs to engine_requests.c. */
+    enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_JOB } wait;
+    uint64_t wait_deadline_us; /* 0: none */
+    uint32_t wait_replicas;
+    struct dot last_write;     /* the latest event of this session, for WAIT */
+    bool pinned;               /* at a follower, from WATCH to EXEC: all commands run at the leader */
+    bool remote;               /* at the leader: stands for a follower's client */
+    bool in_exec;
+    bool listed_out;
 };
 
 /* ---- for commands/session.c, given by engine.c ---- */
@@ -60,6 +54,10 @@ void engine_shutdown(struct engine *e);
 /* TRUCE.TOKEN, TRUCE.CONFLICTS [key-prefix | LIMIT n]: the whole replies. */
 void engine_reply_token(struct call *c);
 void engine_reply_conflicts(struct call *c);
+/* TRUCE.CONTEXT key, TRUCE.SIBLINGS key, TRUCE.WITH context command...: the whole replies (DESIGN, section 5). */
+void engine_reply_context(struct call *c);
+void engine_reply_siblings(struct call *c);
+void engine_with_context(struct call *c);
 /* For CLIENT LIST, INFO. */
 uint32_t engine_sessions_count(const struct engine *e);
 void engine_each_session(struct engine *e, void (*each)(void *arg, const struct session *s), void *arg);

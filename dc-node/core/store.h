@@ -18,6 +18,7 @@ struct stored_row {
     uint32_t key_bytes, row_bytes; /* row_bytes == 0: there is no such row (any more) */
     bool tombstone;      /* holds nothing but tombstones: to be found by store_ops.scan_tombstones */
     bool tombstone_indexed; /* was such a row when last flushed */
+    uint64_t expires_indexed_ms; /* expires_ms when last flushed: its index entry goes with the next flush if it is another now */
     bool live;           /* readers see something */
     /* the engine's own marks; a flush does not look at them */
     struct stored_row *next;
@@ -69,7 +70,7 @@ struct store_ops {
     int (*scan_rows)(struct store *s, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next);
     /* Keys of rows flushed as tombstone, after key `after` (empty: from the start); appends slices; returns how many. */
     int (*scan_tombstones)(struct store *s, struct slice after, uint32_t keys_max, struct buf *out);
-    /* Keys of rows flushed with an expiry in (after_ms, upto_ms]; appends u64 expires_ms, slice key; returns how many. Entries may be stale. */
+    /* Keys of rows flushed with an expiry in (after_ms, upto_ms]; appends u64 expires_ms, slice key; returns how many. */
     int (*scan_expiries)(struct store *s, uint64_t after_ms, uint64_t upto_ms, uint32_t keys_max, struct buf *out);
     /* Blocks of one origin, the first being the one that holds number `from`, about bytes_max (at least one block if there is any);
      * appends slices; returns how many. 0: number `from` is not in the log. */

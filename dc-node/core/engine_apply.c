@@ -1,0 +1,449 @@
+/* Applying events: causal delivery, rows, journal, digest, stability (DESIGN, sections 4 and 5). */
+#include "state.h"
+
+/* ---- rows ---- */
+
+static struct siblings *decode_row(struct engine *e, const struct stored_row *row, bool verify) {
+    e->siblings.n = 0;
+    if (row && !row_decode(stored_value(row), verify, e->origins, &e->siblings)) {
+        struct slice key = stored_key(row);
+        engine_fail(e, "row %.*s in the store is damaged: its checksum or form is wrong", (int)key.n, (const char *)key.p);
+        e->siblings.n = 0;
+    }
+    return &e->siblings;
+}
+
+static void describe_row(struct engine *e, struct stored_row *row, const struct siblings *s) {
+    row->live = s->n && siblings_live(s) && s->v[policy_winner(POLICY_LWW, s, e->origins)].content.n;
+    row->tombstone = s->n && !siblings_live(s);
+    row->digest = s->n ? row_digest(stored_key(row), s, e->origins) : 0;
+    row->expires_ms = s->n ? siblings_expire_ms(s) : 0;
+}
+
+int engine_load_row(void *engine, struct stored_row *row) {
+    struct engine *e = engine;
+    struct siblings *s = decode_row(e, row, true);
+    if (e->updates.fatal || !s->n) return STORE_FAILED;
+    describe_row(e, row, s);
+    return 0;
+}
+
+struct stored_row *engine_get_row(struct engine *e, uint64_t hash, struct slice key) {
+    struct stored_row *row = NULL;
+    if (rows_get(&e->rows, hash, key, &row, engine_load_row, e) != 0) engine_fail(e, "%s", e->store->why);
+    return row;
+}
+
+static void put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct siblings *s) {
+    uint64_t old_digest = old ? old->digest : 0;
+    bool old_live = old && old->live;
+    buf_clear(&e->row_bytes);
+    if (s->n) row_encode(s, e->origins, &e->row_bytes);
+    struct stored_row *row = rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes)); /* old may be gone now */
+    describe_row(e, row, s);
+    e->digest += row->digest - old_digest;
+    e->live_rows += (uint64_t)row->live - (uint64_t)old_live;
+}
+
+/* ---- the journal ---- */
+
+static void journal(struct engine *e, struct slice key, const struct version *loser, const struct version *winner) {
+    e->count.conflicts++;
+    if (bug(e, BUG_NO_JOURNAL)) return;
+    struct loss l = {.key = key, .loser = *loser, .winner = winner->dot, .winner_stamp = winner->stamp, .policy = POLICY_LWW, .wall_ms = e->now.wall_ms};
+    GROW(e->losses, e->losses_count, e->losses_cap);
+    struct losses *at = &e->losses[e->losses_count++];
+    at->name_at = e->loss_bytes.n;
+    loss_name(&l, e->origins, &e->loss_bytes);
+    at->name_n = e->loss_bytes.n - at->name_at;
+    at->value_at = e->loss_bytes.n;
+    loss_encode(&l, e->origins, &e->loss_bytes);
+    at->value_n = e->loss_bytes.n - at->value_at;
+}
+
+static bool holds(const struct siblings *s, struct dot d) {
+    for (uint32_t i = 0; i < s->n; i++)
+        if (dot_equal(s->v[i].dot, d)) return true;
+    return false;
+}
+
+/* Whoever this change has hidden: its own version when it did not win, and the winner before it when it is still there. */
+static void journal_hidden(struct engine *e, struct slice key, const struct siblings *s, struct dot arrived, const struct version *winner_before) {
+    if (s->n < 2) return;
+    const struct version *winner = &s->v[policy_winner(POLICY_LWW, s, e->origins)];
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct version *v = &s->v[i];
+        if (v == winner) continue;
+        if (dot_equal(v->dot, arrived) || (winner_before && dot_equal(v->dot, winner_before->dot))) journal(e, key, v, winner);
+    }
+}
+
+/* ---- one event ---- */
+
+static void plant_in_row(struct engine *e, struct siblings *s) {
+    if (bug(e, BUG_COLLECT_BESIDE_LIVE) && s->n && siblings_live(s)) {
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < s->n; i++)
+            if (s->v[i].content.n || !vv_covers(&e->stable, s->v[i].dot)) s->v[kept++] = s->v[i];
+        s->n = kept;
+    }
+    if (bug(e, BUG_DROP_LOSER) && s->n > 1) {
+        s->v[0] = s->v[policy_winner(POLICY_LWW, s, e->origins)];
+        s->n = 1;
+    }
+    if (bug(e, BUG_COLLECT_EARLY) && s->n && !siblings_live(s)) s->n = 0;
+}
+
+static void apply_change(struct engine *e, const struct event *ev, const struct change *c, const struct vv *deps) {
+    uint64_t hash = hash64(c->key);
+    struct stored_row *old = engine_get_row(e, hash, c->key);
+    struct siblings *s = decode_row(e, old, false);
+    if (e->updates.fatal) return;
+    struct context context = {.deps = deps, .self = ev->dot, .unseen = c->unseen, .unseen_count = c->unseen_count};
+    if (bug(e, BUG_IGNORE_CONTEXT)) s->n = 0;
+    struct version before;
+    bool had_winner = s->n > 0;
+    if (had_winner) before = s->v[policy_winner(POLICY_LWW, s, e->origins)];
+    siblings_apply(s, &context, c->op, ev->stamp, c->content, e->origins);
+    journal_hidden(e, c->key, s, ev->dot, had_winner && holds(s, before.dot) ? &before : NULL);
+    plant_in_row(e, s);
+    put_row(e, hash, c->key, old, s);
+}
+
+static void note_moved(struct engine *e, origin_ref o, struct source *src) {
+    if (!src->moved && o != e->own) {
+        src->moved = true;
+        GROW(e->moved, e->moved_count, e->moved_cap);
+        e->moved[e->moved_count++] = o;
+    }
+    if (!src->acked && o != e->own) {
+        src->acked = true;
+        GROW(e->ack_moved, e->ack_moved_count, e->ack_moved_cap);
+        e->ack_moved[e->ack_moved_count++] = o;
+    }
+}
+
+void engine_apply(struct engine *e, const struct event *ev, bool own, bool replay) {
+    struct source *src = engine_source(e, ev->dot.origin);
+    for (uint32_t i = 0; i < ev->deps_count; i++) vv_raise(&src->deps, ev->deps[i].origin, ev->deps[i].n);
+    for (uint32_t i = 0; i < ev->changes_count; i++) apply_change(e, ev, &ev->changes[i], &src->deps);
+    if (e->updates.fatal) return;
+    vv_raise(&e->vv, ev->dot.origin, ev->dot.n);
+    src->checksum = ev->checksum;
+    src->stamp = ev->stamp;
+    note_moved(e, ev->dot.origin, src);
+    uint64_t bound = bug(e, BUG_STAMP_DRAGGED) ? UINT64_MAX >> 8 : e->cluster->clock_bound_ms;
+    if (!own && !bug(e, BUG_STAMP_STANDS)) hlc_observe(&e->clock, ev->stamp, e->now.wall_ms, bound);
+    if (replay) return;
+    e->count.events_applied++;
+    if (e->observer.applied) e->observer.applied(e->observer.arg, ev, own);
+}
+
+/* ---- own events ---- */
+
+static int by_origin(const void *a, const void *b, void *origins) { return dot_compare(origins, *(const struct dot *)a, *(const struct dot *)b); }
+
+/* The deps of the next own event, as the difference to the previous one. */
+static uint32_t own_deps(struct engine *e) {
+    uint32_t n = 0;
+    if (e->deps_cap < e->moved_count) e->deps = xrealloc(e->deps, (e->deps_cap = e->moved_count + 16) * sizeof *e->deps);
+    for (uint32_t i = 0; i < e->moved_count; i++) {
+        engine_source(e, e->moved[i])->moved = false;
+        if (e->moved[i] != e->own) e->deps[n++] = (struct dot){e->moved[i], vv_get(&e->vv, e->moved[i])};
+    }
+    e->moved_count = 0;
+    qsort_r(e->deps, n, sizeof *e->deps, by_origin, e->origins);
+    return n;
+}
+
+static void take_incarnation(struct engine *e) {
+    struct origin o = {.node = e->cluster->nodes[e->self].node, .incarnation = e->incarnation};
+    strcpy(o.dc, e->cluster->dcs[e->self_dc].name);
+    e->own = origins_intern(e->origins, &o);
+    assert(e->own != ORIGIN_NONE);
+    e->moved_count = 0;
+    for (origin_ref r = 0; r < origins_count(e->origins); r++)
+        if (r != e->own && vv_get(&e->vv, r)) {
+            engine_source(e, r)->moved = true;
+            GROW(e->moved, e->moved_count, e->moved_cap);
+            e->moved[e->moved_count++] = r;
+        }
+}
+
+struct dot engine_originate(struct engine *e, const struct change *changes, uint32_t count) {
+    if (e->own == ORIGIN_NONE) take_incarnation(e);
+    struct dot dot = {e->own, vv_get(&e->vv, e->own) + 1};
+    stamp_t stamp = hlc_next(&e->clock, e->now.wall_ms);
+    uint32_t deps_count = own_deps(e);
+    buf_clear(&e->body);
+    event_begin(&e->body, stamp, engine_source(e, e->own)->checksum, e->deps, deps_count, count, e->origins);
+    for (uint32_t i = 0; i < count; i++) event_change(&e->body, &changes[i], e->origins);
+    struct slice body = buf_slice_of(&e->body);
+    struct event ev = {.dot = dot,
+                       .stamp = stamp,
+                       .body = body,
+                       .checksum = event_checksum(body),
+                       .deps = e->deps,
+                       .deps_count = deps_count,
+                       .changes = (struct change *)changes,
+                       .changes_count = count};
+    if (!e->own_count) {
+        e->own_first = dot.n;
+        e->own_stamp = stamp;
+    }
+    e->own_count++;
+    buf_slice(&e->own_bodies, body);
+    engine_apply(e, &ev, true, false);
+    e->count.events_own++;
+    if (e->own_bodies.n > BLOCK_BYTES_MAX) engine_close_own_block(e);
+    return dot;
+}
+
+/* A run of bodies that was applied becomes a block of the log and of the tail. */
+static void log_block(struct engine *e, origin_ref origin, uint64_t first, uint32_t count, stamp_t stamp, struct slice bodies) {
+    buf_clear(&e->text);
+    block_begin(&e->text, origin, first, count, e->origins);
+    struct tail_block *b = tail_add(&e->tail, origin, first, first + count - 1, e->text.n + bodies.n);
+    b->stamp = stamp;
+    memcpy(b->bytes, e->text.p, e->text.n);
+    memcpy(b->bytes + e->text.n, bodies.p, bodies.n);
+    GROW(e->blocks, e->updates.commit.blocks_count, e->blocks_cap);
+    e->blocks[e->updates.commit.blocks_count++] = (struct log_block){origin, b->first, b->last, SLICE(b->bytes, b->n)};
+    e->count.log_bytes += b->n;
+}
+
+void engine_close_own_block(struct engine *e) {
+    if (!e->own_count) return;
+    log_block(e, e->own, e->own_first, e->own_count, e->own_stamp, buf_slice_of(&e->own_bodies));
+    e->own_count = 0;
+    buf_clear(&e->own_bodies);
+}
+
+/* ---- events of others ---- */
+
+static bool deps_covered(struct engine *e, const struct event *ev) {
+    if (bug(e, BUG_SKIP_DEPS)) return true;
+    for (uint32_t i = 0; i < ev->deps_count; i++)
+        if (!vv_covers(&e->vv, ev->deps[i])) return false;
+    return true;
+}
+
+/* Keeps a block that cannot be applied now, in order of its numbers. False: no room. */
+static bool keep_waiting(struct engine *e, struct source *src, const struct block *b, struct slice bytes) {
+    if (e->waiting_bytes + bytes.n > e->waiting_bytes_max) return false;
+    struct waiting **at = &src->waiting;
+    while (*at && (*at)->first < b->first) at = &(*at)->next;
+    uint64_t last = b->first + b->count - 1;
+    if (*at && (*at)->first == b->first && (*at)->last >= last) return true; /* came twice */
+    struct waiting *w = xmalloc(sizeof *w + bytes.n);
+    *w = (struct waiting){.first = b->first, .last = last, .n = bytes.n, .next = *at};
+    memcpy(w->bytes, bytes.p, bytes.n);
+    *at = w;
+    e->waiting_bytes += bytes.n;
+    if (!e->waiting_since_us) e->waiting_since_us = e->now.mono_us;
+    return true;
+}
+
+static void drop_first_waiting(struct engine *e, struct source *src) {
+    struct waiting *w = src->waiting;
+    src->waiting = w->next;
+    e->waiting_bytes -= w->n;
+    free(w);
+}
+
+void engine_drop_waiting(struct engine *e) {
+    for (uint32_t o = 0; o < e->sources_cap; o++)
+        while (e->sources[o] && e->sources[o]->waiting) drop_first_waiting(e, e->sources[o]);
+}
+
+enum applied { APPLIED_ALL, APPLIED_PART, APPLIED_BAD };
+
+/* Applies what can be applied of a block, in order. */
+static enum applied apply_block(struct engine *e, const struct block *b, bool replay, const char **ret_why) {
+    struct reader r = reader_of(b->bodies);
+    const uint8_t *run = NULL, *run_end = NULL;
+    uint64_t run_first = 0, next = b->first;
+    stamp_t run_stamp = 0;
+    uint32_t run_count = 0;
+    enum applied result = APPLIED_ALL;
+    for (uint32_t i = 0; i < b->count; i++, next++) {
+        const uint8_t *at = r.p;
+        struct slice body = read_slice(&r);
+        uint64_t have = vv_get(&e->vv, b->origin);
+        if (next <= have && !(bug(e, BUG_APPLY_TWICE) && next == have)) {
+            e->count.duplicates++;
+            continue;
+        }
+        if (next > have + 1) {
+            result = APPLIED_PART;
+            break;
+        }
+        if (!event_decode(&e->event, (struct dot){b->origin, next}, body, e->origins)) {
+            *ret_why = "an event is malformed";
+            result = APPLIED_BAD;
+            break;
+        }
+        struct source *src = engine_source(e, b->origin);
+        if (e->event.previous != src->checksum && next == have + 1) {
+            *ret_why = "an event does not follow the one before it: two runs under one incarnation";
+            result = APPLIED_BAD;
+            break;
+        }
+        if (!deps_covered(e, &e->event)) {
+            result = APPLIED_PART;
+            break;
+        }
+        engine_apply(e, &e->event, false, replay);
+        if (e->updates.fatal) break;
+        if (!run) {
+            run = at;
+            run_first = next;
+            run_stamp = e->event.stamp;
+        }
+        run_end = r.p;
+        run_count++;
+    }
+    if (run_count && !replay && !e->updates.fatal) log_block(e, b->origin, run_first, run_count, run_stamp, SLICE(run, (size_t)(run_end - run)));
+    return result;
+}
+
+/* Whatever became applicable, until nothing more does. */
+static void apply_waiting(struct engine *e) {
+    const char *why = NULL;
+    for (bool progress = true; progress && e->waiting_bytes && !e->updates.fatal;) {
+        progress = false;
+        for (origin_ref o = 0; o < origins_count(e->origins); o++) {
+            struct source *src = engine_source(e, o);
+            while (src->waiting && src->waiting->first <= vv_get(&e->vv, o) + 1) {
+                struct waiting *w = src->waiting;
+                struct block b;
+                uint64_t before = vv_get(&e->vv, o);
+                bool good = block_decode(&b, SLICE(w->bytes, w->n), e->origins);
+                assert(good); /* it was decoded when it came */
+                enum applied result = apply_block(e, &b, false, &why);
+                if (vv_get(&e->vv, o) > before) progress = true;
+                if (result == APPLIED_PART) break;
+                drop_first_waiting(e, src); /* a bad one will be asked for again */
+            }
+        }
+        if (progress) e->waiting_since_us = e->now.mono_us;
+    }
+    if (!e->waiting_bytes) e->waiting_since_us = 0;
+}
+
+enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, const char **ret_why) {
+    struct block b;
+    if (!block_decode(&b, bytes, e->origins)) {
+        *ret_why = "a block of events is malformed";
+        return INGEST_BAD;
+    }
+    struct source *src = engine_source(e, b.origin);
+    if (b.first + b.count - 1 <= vv_get(&e->vv, b.origin) && !bug(e, BUG_APPLY_TWICE)) {
+        e->count.duplicates += b.count;
+        return INGEST_OK;
+    }
+    if (b.first <= vv_get(&e->vv, b.origin) + 1) {
+        switch (apply_block(e, &b, replay, ret_why)) {
+        case APPLIED_BAD: return INGEST_BAD;
+        case APPLIED_ALL:
+            if (e->waiting_bytes && !replay) apply_waiting(e);
+            return INGEST_OK;
+        case APPLIED_PART: break;
+        }
+    }
+    if (replay) return INGEST_GAP;
+    bool kept = keep_waiting(e, src, &b, bytes);
+    apply_waiting(e);
+    return kept ? INGEST_OK : INGEST_GAP;
+}
+
+/* ---- stability and collection ---- */
+
+/* stable: contained in the VV last reported by every member, when one's own VV contains all those reports (DESIGN, section 2). */
+void engine_find_stable(struct engine *e) {
+    struct vv least = {0};
+    vv_copy(&least, &e->vv);
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        if (i == e->self) continue;
+        const struct link *l = &e->links[i];
+        bool known = l->reports && (bug(e, BUG_STABLE_BY_REPORTS) || vv_includes(&e->vv, &l->report));
+        if (!known) {
+            vv_finish(&least);
+            return;
+        }
+        vv_meet(&least, &l->report);
+    }
+    vv_join(&e->stable, &least);
+    vv_finish(&least);
+}
+
+static bool collectable(struct engine *e, const struct siblings *s) {
+    if (!s->n || siblings_live(s)) return false;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (!vv_covers(&e->stable, s->v[i].dot)) return false;
+    return true;
+}
+
+static void collect_tombstones(struct engine *e) {
+    struct buf keys = {0};
+    int n = e->store->ops->scan_tombstones(e->store, buf_slice_of(&e->tombstone_after), COLLECT_KEYS, &keys);
+    if (n < 0) engine_fail(e, "%s", e->store->why);
+    struct reader r = reader_of(buf_slice_of(&keys));
+    buf_clear(&e->tombstone_after);
+    for (int i = 0; i < n && !e->updates.fatal; i++) {
+        struct slice key = read_slice(&r);
+        uint64_t hash = hash64(key);
+        struct stored_row *row = engine_get_row(e, hash, key);
+        if (row && row->tombstone) {
+            struct siblings *s = decode_row(e, row, false);
+            if (collectable(e, s)) {
+                s->n = 0;
+                put_row(e, hash, key, row, s);
+                e->count.collected++;
+            }
+        }
+        if (i == n - 1 && n == (int)COLLECT_KEYS) buf_put(&e->tombstone_after, key.p, key.n);
+    }
+    buf_finish(&keys);
+}
+
+static bool reap_is_ours(struct engine *e, struct slice key, uint64_t upto_ms) {
+    struct stored_row *row = engine_get_row(e, hash64(key), key);
+    if (!row || !row->live || !row->expires_ms || row->expires_ms > upto_ms) return false;
+    struct siblings *s = decode_row(e, row, false);
+    const struct version *winner = &s->v[policy_winner(POLICY_LWW, s, e->origins)];
+    return engine_source(e, winner->dot.origin)->dc == (int32_t)e->self_dc;
+}
+
+/* A leader removes rows whose time is up and whose winner was made in its DC. A reap is no version and never wins. */
+static void reap_expired(struct engine *e) {
+    if (!e->is_leader || e->now.wall_ms < 1000) return;
+    struct buf found = {0};
+    uint64_t upto = e->now.wall_ms - 1000;
+    if (e->now.mono_us >= e->expiries_restart_us) {
+        e->expiries_restart_us = e->now.mono_us + EXPIRIES_RESTART_US;
+        e->expired_upto_ms = 0;
+    }
+    int n = e->store->ops->scan_expiries(e->store, e->expired_upto_ms, upto, e->expiries_page, &found);
+    if (n < 0) engine_fail(e, "%s", e->store->why);
+    struct reader r = reader_of(buf_slice_of(&found));
+    uint64_t reached = upto;
+    for (int i = 0; i < n && !e->updates.fatal; i++) {
+        uint64_t at_ms = read_u64(&r);
+        struct slice key = read_slice(&r);
+        if (i == n - 1 && n == (int)e->expiries_page) reached = at_ms - 1; /* others may have the same time */
+        if (reap_is_ours(e, key, upto)) {
+            engine_originate(e, &(struct change){.op = CHANGE_REAP, .key = key}, 1);
+            e->count.reaped++;
+        }
+    }
+    bool stands = n == (int)e->expiries_page && reached <= e->expired_upto_ms; /* a full page of one and the same time */
+    e->expiries_page = stands ? e->expiries_page * 2 : COLLECT_KEYS;
+    if (!stands) e->expired_upto_ms = reached;
+    buf_finish(&found);
+}
+
+void engine_collect(struct engine *e) {
+    collect_tombstones(e);
+    if (!e->updates.fatal) reap_expired(e);
+}

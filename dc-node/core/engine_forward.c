@@ -1,0 +1,305 @@
+/* Requests of a follower's clients that run at the leader (DESIGN, section 7).
+ *
+ * A channel stands for one client: the follower numbers its requests 1, 2, 3..., the leader carries each out once, in order, and answers each. An answer is given to the
+ * client when its dot is applied at the follower. When an answer does not come in time, or the link is lost, everything under way on the channel is
+ * indeterminate; nobody retries; the next request opens a new channel. */
+#include "state.h"
+
+/* ---- at the follower ---- */
+
+static struct reply reply_to(struct session_entry *se) { return (struct reply){.out = &se->s.out, .protocol = se->s.protocol}; }
+static uint64_t under_way(const struct session_entry *se) { return se->forward_sent - se->forward_answered; }
+
+static void open_channel(struct engine *e, struct session_entry *se) {
+    se->forward_session = ++e->channel_ids;
+    se->forward_sent = se->forward_answered = 0;
+    if (!se->deliver) se->deliver = xcalloc(FORWARDS_MAX, sizeof *se->deliver);
+    HASH_ADD(hh_channel, e->channels, forward_session, sizeof se->forward_session, se);
+}
+
+static void close_channel(struct engine *e, struct session_entry *se) {
+    if (!se->forward_session) return;
+    HASH_DELETE(hh_channel, e->channels, se);
+    se->forward_session = 0;
+    se->forward_sent = se->forward_answered = 0;
+    se->s.pinned = false;
+}
+
+static void send_forward(struct engine *e, struct session_entry *se, struct slice args, uint32_t argc, bool deliver) {
+    if (!se->forward_session) open_channel(e, se);
+    struct message m = {.type = MESSAGE_FORWARD};
+    m.forward.run = e->links[e->leader].peer_run;
+    m.forward.session = se->forward_session;
+    m.forward.request = ++se->forward_sent;
+    m.forward.protocol = se->s.protocol;
+    m.forward.argc = argc;
+    m.forward.args = args;
+    se->deliver[m.forward.request % FORWARDS_MAX] = deliver;
+    if (under_way(se) == 1) se->forward_deadline_us = e->now.mono_us + FORWARD_TIMEOUT_US;
+    links_send(e, e->leader, &m);
+}
+
+static void forward_args(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc, bool deliver) {
+    buf_clear(&e->page);
+    args_put(&e->page, argv, argc);
+    send_forward(e, se, buf_slice_of(&e->page), argc, deliver);
+}
+
+/* The whole queue between a local MULTI and EXEC; only the answer to EXEC is for the client. */
+static void forward_queue(struct engine *e, struct session_entry *se) {
+    struct slice word = slice_text("MULTI");
+    forward_args(e, se, &word, 1, false);
+    for (uint32_t i = 0; i < se->s.queue_count; i++) send_forward(e, se, buf_slice_of(&se->s.queue[i].args), se->s.queue[i].argc, false);
+    word = slice_text("EXEC");
+    forward_args(e, se, &word, 1, true);
+    session_discard(&se->s);
+}
+
+static bool queue_writes(const struct session *s) {
+    for (uint32_t i = 0; i < s->queue_count; i++)
+        if (s->queue[i].command->flags & CMD_WRITE) return true;
+    return false;
+}
+
+static void stash(struct session_entry *se, const struct slice *argv, uint32_t argc) {
+    buf_clear(&se->stash);
+    args_put(&se->stash, argv, argc);
+    se->stash_argc = argc;
+}
+
+static bool is(const struct command *cmd, const char *name) { return strcmp(cmd->name, name) == 0; }
+
+/* A transaction whose leader is gone: EXEC will answer nil. */
+static bool answer_lost_transaction(struct session_entry *se, const struct command *cmd) {
+    struct reply reply = reply_to(se);
+    if (is(cmd, "multi")) reply_ok(&reply);
+    else if (is(cmd, "exec")) reply_null_array(&reply);
+    else if (is(cmd, "discard") || is(cmd, "unwatch")) reply_ok(&reply);
+    else if (cmd->flags & (CMD_READ | CMD_WRITE)) {
+        reply_error(&reply, "NOLEADER the leader that holds this transaction is gone: EXEC will answer nil");
+        return true;
+    } else {
+        return false;
+    }
+    if (!is(cmd, "multi")) se->pinned_lost = false;
+    return true;
+}
+
+static bool stays_here(const struct command *cmd) {
+    return is(cmd, "quit") || is(cmd, "reset") || is(cmd, "hello") || is(cmd, "auth") || is(cmd, "client") || is(cmd, "select");
+}
+
+bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
+    struct session *s = &se->s;
+    bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);
+    bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || ((cmd->flags & CMD_WRITE) && !s->multi) || (is(cmd, "watch") && !s->multi);
+    if (se->pinned_lost && answer_lost_transaction(se, cmd)) return true;
+    uint64_t room = FORWARDS_MAX - under_way(se), need = whole_queue ? (uint64_t)s->queue_count + 2 : 1;
+    if (under_way(se) && (!wanted || need > room)) {
+        stash(se, argv, argc);
+        return true;
+    }
+    if (is(cmd, "quit") || is(cmd, "reset")) forward_close(e, se);
+    if (!wanted) return false;
+    struct reply reply = reply_to(se);
+    if (need > FORWARDS_MAX) {
+        reply_error(&reply, "ERR a transaction through a follower holds at most %u commands", FORWARDS_MAX - 2);
+        session_discard(s);
+    } else if (!link_reachable(e, e->leader)) {
+        reply_error(&reply, "NOLEADER %s, the leader of %s, cannot be reached from %s: nothing was written", e->cluster->nodes[e->leader].name,
+                    e->cluster->dcs[e->self_dc].name, e->cluster->nodes[e->self].name);
+        if (whole_queue) session_discard(s);
+    } else if (whole_queue) {
+        forward_queue(e, se);
+    } else {
+        if (is(cmd, "watch")) s->pinned = true;
+        forward_args(e, se, argv, argc, true);
+    }
+    return true;
+}
+
+/* What is under way on a channel is indeterminate: it may have happened, or may still. */
+static void fail_channel(struct engine *e, struct session_entry *se) {
+    struct reply reply = reply_to(se);
+    for (uint64_t r = se->forward_answered + 1; r <= se->forward_sent; r++)
+        if (se->deliver[r % FORWARDS_MAX])
+            reply_error(&reply, "INDETERMINATE %s, the leader of %s, did not answer in time: the write may have happened, or may still happen",
+                        e->cluster->nodes[e->leader].name, e->cluster->dcs[e->self_dc].name);
+    if (se->s.pinned) se->pinned_lost = true;
+    close_channel(e, se);
+    request_resume(e, se);
+}
+
+void forward_close(struct engine *e, struct session_entry *se) {
+    if (!se->forward_session) return;
+    struct message m = {.type = MESSAGE_FORWARD};
+    m.forward.run = e->links[e->leader].peer_run;
+    m.forward.session = se->forward_session;
+    m.forward.request = se->forward_sent + 1;
+    m.forward.protocol = se->s.protocol;
+    m.forward.close = 1;
+    links_send(e, e->leader, &m);
+    close_channel(e, se);
+}
+
+void requests_answer(struct engine *e, uint32_t peer, const struct message *m) {
+    struct session_entry *se;
+    HASH_FIND(hh_channel, e->channels, &m->answer.session, sizeof m->answer.session, se);
+    if (!se || peer != e->leader || m->answer.request <= se->forward_answered || m->answer.request > se->forward_sent) return;
+    struct held_answer *h = xcalloc(1, sizeof *h), **last = &e->held;
+    h->session = m->answer.session;
+    h->request = m->answer.request;
+    h->dot = m->answer.dot;
+    h->pinned = m->answer.pinned;
+    buf_put(&h->reply, m->answer.reply.p, m->answer.reply.n);
+    while (*last) last = &(*last)->next;
+    *last = h;
+}
+
+static void give_answer(struct engine *e, struct session_entry *se, const struct held_answer *h) {
+    se->forward_answered = h->request;
+    se->forward_deadline_us = e->now.mono_us + FORWARD_TIMEOUT_US;
+    if (h->dot.n) se->s.last_write = h->dot;
+    if (se->deliver[h->request % FORWARDS_MAX]) buf_put(&se->s.out, h->reply.p, h->reply.n);
+    if (!under_way(se)) se->s.pinned = h->pinned;
+    session_touch_out(e, se);
+    if (se->stash_argc) request_resume(e, se);
+}
+
+static void free_held(struct held_answer *h) {
+    buf_finish(&h->reply);
+    free(h);
+}
+
+/* Gives the held answers whose turn it is and whose write is applied here. */
+static bool give_answers(struct engine *e) {
+    bool given = false;
+    for (struct held_answer **at = &e->held; *at;) {
+        struct held_answer *h = *at;
+        struct session_entry *se;
+        HASH_FIND(hh_channel, e->channels, &h->session, sizeof h->session, se);
+        bool stale = !se || h->request <= se->forward_answered;
+        bool due = !stale && h->request == se->forward_answered + 1 && (!h->dot.n || vv_covers(&e->vv, h->dot));
+        if (!stale && !due) {
+            at = &h->next;
+            continue;
+        }
+        *at = h->next;
+        if (due) give_answer(e, se, h);
+        given |= due;
+        free_held(h);
+    }
+    return given;
+}
+
+void forward_updates(struct engine *e) {
+    while (e->held && give_answers(e)) {}
+}
+
+void forward_tick(struct engine *e) {
+    struct session_entry *se, *next;
+    HASH_ITER(hh_channel, e->channels, se, next) if (under_way(se) && e->now.mono_us >= se->forward_deadline_us) fail_channel(e, se);
+}
+
+uint64_t forward_wake_us(const struct engine *e) {
+    return e->channels ? e->now.mono_us + FORWARD_TIMEOUT_US / 4 : UINT64_MAX;
+}
+
+void forward_finish(struct engine *e) {
+    for (struct held_answer *h = e->held, *next; h; h = next) {
+        next = h->next;
+        free_held(h);
+    }
+}
+
+/* ---- at the leader ---- */
+
+static struct session_entry *find_remote(struct engine *e, uint32_t peer, uint64_t session) {
+    uint64_t key[2] = {peer, session};
+    struct session_entry *se;
+    HASH_FIND(hh_channel, e->remotes, key, sizeof key, se);
+    return se;
+}
+
+static struct session_entry *add_remote(struct engine *e, uint32_t peer, uint64_t session) {
+    struct session_entry *se = session_create(e, ++e->remote_ids);
+    se->s.remote = se->s.authenticated = true; /* the follower has checked */
+    se->remote_key[0] = peer;
+    se->remote_key[1] = session;
+    HASH_ADD(hh_channel, e->remotes, remote_key, sizeof se->remote_key, se);
+    return se;
+}
+
+static void remove_remote(struct engine *e, struct session_entry *se) {
+    if (se->s.wait != WAIT_NOTHING) e->waits--;
+    HASH_DELETE(hh_channel, e->remotes, se);
+    session_destroy(se);
+}
+
+static void remote_answer(struct engine *e, struct session_entry *se) {
+    struct message m = {.type = MESSAGE_ANSWER};
+    m.answer.session = se->remote_key[1];
+    m.answer.request = se->remote_last;
+    m.answer.pinned = se->s.multi || se->s.watches_count;
+    m.answer.dot = engine_last_dot(e);
+    m.answer.reply = buf_slice_of(&se->s.out);
+    links_send(e, (uint32_t)se->remote_key[0], &m);
+    buf_clear(&se->s.out);
+}
+
+static void run_queued(struct engine *e, struct session_entry *se) {
+    while (se->remote_queue && se->remote_queue->request == se->remote_last + 1 && !session_busy(se)) {
+        struct remote_request *r = se->remote_queue;
+        se->remote_queue = r->next;
+        se->remote_queued--;
+        se->remote_last = r->request;
+        se->s.protocol = r->protocol;
+        struct slice *argv = xmalloc(r->argc * sizeof *argv);
+        memcpy(argv, args_of(e, buf_slice_of(&r->args), r->argc), r->argc * sizeof *argv);
+        request_run(e, se, argv, r->argc);
+        free(argv);
+        buf_finish(&r->args);
+        free(r);
+        if (!session_busy(se)) remote_answer(e, se);
+    }
+}
+
+void remote_done(struct engine *e, struct session_entry *se) {
+    remote_answer(e, se);
+    run_queued(e, se);
+}
+
+static void enqueue(struct session_entry *se, const struct message *m) {
+    struct remote_request **at = &se->remote_queue;
+    while (*at && (*at)->request < m->forward.request) at = &(*at)->next;
+    if ((*at && (*at)->request == m->forward.request) || se->remote_queued >= FORWARDS_MAX) return;
+    struct remote_request *r = xcalloc(1, sizeof *r);
+    *r = (struct remote_request){.next = *at, .request = m->forward.request, .argc = m->forward.argc, .protocol = m->forward.protocol};
+    buf_put(&r->args, m->forward.args.p, m->forward.args.n);
+    *at = r;
+    se->remote_queued++;
+}
+
+void requests_forward(struct engine *e, uint32_t peer, const struct message *m) {
+    if (!e->is_leader || m->forward.run != e->run) return;
+    struct session_entry *se = find_remote(e, peer, m->forward.session);
+    if (m->forward.close) {
+        if (se) remove_remote(e, se);
+        return;
+    }
+    if (m->forward.argc == 0 || (se && m->forward.request <= se->remote_last)) return;
+    if (!se) { /* channels rise: one that is not above all is an old one, closed before */
+        if (m->forward.session <= e->links[peer].channel_last) return;
+        e->links[peer].channel_last = m->forward.session;
+        se = add_remote(e, peer, m->forward.session);
+    }
+    enqueue(se, m);
+    run_queued(e, se);
+}
+
+void requests_peer_lost(struct engine *e, uint32_t peer) {
+    struct session_entry *se, *next;
+    HASH_ITER(hh_channel, e->remotes, se, next) if (se->remote_key[0] == peer) remove_remote(e, se);
+    if (peer != e->leader) return;
+    HASH_ITER(hh_channel, e->channels, se, next) fail_channel(e, se);
+}

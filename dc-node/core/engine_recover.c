@@ -1,0 +1,147 @@
+/* The checkpoint of a flush, and how a run begins: from the checkpoint, then the log from there. */
+#include "state.h"
+#include <stdio.h>
+
+#define CHECKPOINT_VERSION 1
+#define REPLAY_BYTES (1024u * 1024)
+
+/* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, varint count, per origin with a number: origin, u64 checksum, u64 stamp, vv of its deps. */
+void engine_checkpoint(struct engine *e, struct buf *out) {
+    struct vv claimed = {0};
+    vv_copy(&claimed, &e->vv);
+    if (bug(e, BUG_VV_AHEAD) && e->own != ORIGIN_NONE) vv_raise(&claimed, e->own, vv_get(&claimed, e->own) + 1);
+    buf_u8(out, CHECKPOINT_VERSION);
+    vv_encode(&claimed, e->origins, out);
+    vv_finish(&claimed);
+    buf_u64(out, e->digest);
+    buf_u64(out, e->live_rows);
+    buf_u64(out, e->count.conflicts);
+    buf_u64(out, e->clock.last);
+    uint64_t n = 0;
+    for (origin_ref o = 0; o < origins_count(e->origins); o++) n += vv_get(&e->vv, o) > 0;
+    buf_varint(out, n);
+    for (origin_ref o = 0; o < origins_count(e->origins); o++) {
+        if (!vv_get(&e->vv, o)) continue;
+        const struct source *src = engine_source(e, o);
+        origin_encode(e->origins, o, out);
+        buf_u64(out, src->checksum);
+        buf_u64(out, src->stamp);
+        vv_encode(&src->deps, e->origins, out);
+    }
+}
+
+static int fail(struct buf *why, const char *what) {
+    buf_text(why, what);
+    return STORE_FAILED;
+}
+
+static int read_checkpoint(struct engine *e, struct slice bytes, struct buf *why) {
+    struct reader r = reader_of(bytes);
+    if (read_u8(&r) != CHECKPOINT_VERSION) return fail(why, "the checkpoint is of an unknown version");
+    vv_decode(&r, e->origins, &e->vv);
+    e->digest = read_u64(&r);
+    e->live_rows = read_u64(&r);
+    e->count.conflicts = read_u64(&r);
+    e->clock.last = read_u64(&r);
+    for (uint64_t n = read_varint(&r); n > 0 && !r.bad; n--) {
+        origin_ref o = origin_decode(&r, e->origins);
+        if (o == ORIGIN_NONE) break;
+        struct source *src = engine_source(e, o);
+        src->checksum = read_u64(&r);
+        src->stamp = read_u64(&r);
+        vv_decode(&r, e->origins, &src->deps);
+    }
+    return read_done(&r) ? 0 : fail(why, "the checkpoint is malformed");
+}
+
+/* What is left of one origin's log. */
+struct replay {
+    origin_ref origin;
+    uint64_t last;
+    struct buf blocks;
+    struct reader r;
+    struct slice block; /* read, not yet wholly applied */
+};
+
+static bool next_block(struct engine *e, struct replay *p) {
+    if (p->block.n) return true;
+    if (p->r.p == p->r.end) {
+        if (vv_get(&e->vv, p->origin) >= p->last) return false;
+        buf_clear(&p->blocks);
+        int n = e->store->ops->read_log(e->store, origins_get(e->origins, p->origin), vv_get(&e->vv, p->origin) + 1, REPLAY_BYTES, &p->blocks);
+        if (n < 0) engine_fail(e, "%s", e->store->why);
+        if (n <= 0) return false;
+        p->r = reader_of(buf_slice_of(&p->blocks));
+    }
+    p->block = read_slice(&p->r);
+    return p->block.n > 0;
+}
+
+/* Applies what can be applied of one origin; true: something was. */
+static bool replay_some(struct engine *e, struct replay *p) {
+    uint64_t before = vv_get(&e->vv, p->origin);
+    const char *why = NULL;
+    while (!e->updates.fatal && next_block(e, p)) {
+        enum ingest result = engine_ingest(e, p->block, true, &why);
+        if (result == INGEST_BAD) engine_fail(e, "the log is damaged after number %llu: %s", (unsigned long long)vv_get(&e->vv, p->origin), why);
+        if (result != INGEST_OK) break;
+        p->block.n = 0;
+    }
+    return vv_get(&e->vv, p->origin) > before;
+}
+
+static int replay_log(struct engine *e, struct buf *why) {
+    struct buf origins = {0};
+    int n = e->store->ops->scan_log(e->store, &origins);
+    if (n < 0) {
+        buf_finish(&origins);
+        return fail(why, e->store->why);
+    }
+    struct replay *replays = xcalloc((size_t)n + 1, sizeof *replays);
+    struct reader r = reader_of(buf_slice_of(&origins));
+    for (int i = 0; i < n; i++) {
+        struct reader name = reader_of(read_slice(&r));
+        replays[i].origin = origin_decode(&name, e->origins);
+        read_u64(&r);
+        replays[i].last = read_u64(&r);
+        if (replays[i].origin == ORIGIN_NONE) engine_fail(e, "the log names an origin that is malformed");
+    }
+    for (bool progress = true; progress && !e->updates.fatal;) {
+        progress = false;
+        for (int i = 0; i < n; i++) progress |= replay_some(e, &replays[i]);
+    }
+    for (int i = 0; i < n && !e->updates.fatal; i++)
+        if (vv_get(&e->vv, replays[i].origin) < replays[i].last) {
+            buf_clear(&e->text);
+            origin_format(origins_get(e->origins, replays[i].origin), &e->text);
+            engine_fail(e, "the log is incomplete: of %.*s it ends at %llu, but what comes after %llu cannot be applied", (int)e->text.n,
+                        (const char *)e->text.p, (unsigned long long)replays[i].last, (unsigned long long)vv_get(&e->vv, replays[i].origin));
+        }
+    for (int i = 0; i < n; i++) buf_finish(&replays[i].blocks);
+    free(replays);
+    buf_finish(&origins);
+    return e->updates.fatal ? fail(why, e->updates.fatal) : 0;
+}
+
+/* The bug of going on under the incarnation that this directory used before. */
+static void plant_old_incarnation(struct engine *e) {
+    for (origin_ref o = 0; o < origins_count(e->origins); o++) {
+        const struct origin *name = origins_get(e->origins, o);
+        if (name->node != e->cluster->nodes[e->self].node || engine_source(e, o)->dc != (int32_t)e->self_dc) continue;
+        e->incarnation = name->incarnation;
+        vv_set(&e->vv, o, vv_get(&e->vv, o) - 1);
+    }
+}
+
+int engine_recover(struct engine *e, struct buf *why) {
+    struct buf checkpoint = {0};
+    int found = e->store->ops->get_checkpoint(e->store, &checkpoint);
+    int result = found < 0 ? fail(why, e->store->why) : found ? read_checkpoint(e, buf_slice_of(&checkpoint), why) : 0;
+    buf_finish(&checkpoint);
+    vv_copy(&e->flushed_vv, &e->vv);
+    if (result == 0) result = replay_log(e, why);
+    e->losses_count = 0; /* they are in the journal already */
+    buf_clear(&e->loss_bytes);
+    if (bug(e, BUG_REUSE_INCARNATION)) plant_old_incarnation(e);
+    return result;
+}

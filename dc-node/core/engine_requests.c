@@ -1,0 +1,365 @@
+/* Clients' sessions: dispatch, MULTI, WATCH, WAIT, and commands that take several steps. */
+#include "state.h"
+#include <stdio.h>
+
+#define QUEUE_BYTES_MAX (16u * 1024 * 1024) /* of commands between MULTI and EXEC */
+
+/* ---- sessions ---- */
+
+struct session_entry *session_create(struct engine *e, uint64_t id) {
+    struct session_entry *se = xcalloc(1, sizeof *se);
+    se->s.id = id;
+    se->s.protocol = 2;
+    se->s.opened_ms = e->now.wall_ms;
+    se->s.authenticated = !e->cluster->password[0];
+    se->s.last_write = (struct dot){ORIGIN_NONE, 0};
+    return se;
+}
+
+void session_unwatch(struct session *s) {
+    for (uint32_t i = 0; i < s->watches_count; i++) buf_finish(&s->watches[i].key);
+    s->watches_count = 0;
+}
+
+void session_discard(struct session *s) {
+    for (uint32_t i = 0; i < s->queue_count; i++) buf_finish(&s->queue[i].args);
+    s->queue_count = 0;
+    s->queue_bytes = 0;
+    s->multi = s->multi_failed = false;
+    session_unwatch(s);
+}
+
+void session_destroy(struct session_entry *se) {
+    session_discard(&se->s);
+    free(se->s.queue);
+    free(se->s.watches);
+    free(se->deliver);
+    buf_finish(&se->s.out);
+    buf_finish(&se->stash);
+    for (struct remote_request *r = se->remote_queue, *next; r; r = next) {
+        next = r->next;
+        buf_finish(&r->args);
+        free(r);
+    }
+    free(se);
+}
+
+static struct session_entry *find_session(const struct engine *e, uint64_t id) {
+    struct session_entry *se;
+    HASH_FIND(hh, e->sessions, &id, sizeof id, se);
+    return se;
+}
+
+void requests_finish(struct engine *e) {
+    struct session_entry *se, *next;
+    HASH_CLEAR(hh_channel, e->channels);
+    HASH_ITER(hh, e->sessions, se, next) {
+        HASH_DELETE(hh, e->sessions, se);
+        session_destroy(se);
+    }
+    HASH_ITER(hh_channel, e->remotes, se, next) {
+        HASH_DELETE(hh_channel, e->remotes, se);
+        session_destroy(se);
+    }
+}
+
+void session_touch_out(struct engine *e, struct session_entry *se) {
+    if (se->s.listed_out || se->s.remote) return;
+    se->s.listed_out = true;
+    GROW(e->out_sessions, e->out_sessions_count, e->out_sessions_cap);
+    e->out_sessions[e->out_sessions_count++] = se->s.id;
+}
+
+bool engine_session_authenticated(const struct engine *e, uint64_t session) {
+    const struct session_entry *se = find_session(e, session);
+    return se && se->s.authenticated;
+}
+bool engine_session_blocked(const struct engine *e, uint64_t session) {
+    const struct session_entry *se = find_session(e, session);
+    return se && (session_busy(se) || se->stash_argc);
+}
+uint32_t engine_sessions_count(const struct engine *e) { return HASH_CNT(hh, e->sessions); }
+void engine_each_session(struct engine *e, void (*each)(void *, const struct session *), void *arg) {
+    struct session_entry *se, *next;
+    HASH_ITER(hh, e->sessions, se, next) each(arg, &se->s);
+}
+
+void args_put(struct buf *out, const struct slice *argv, uint32_t argc) {
+    for (uint32_t i = 0; i < argc; i++) buf_slice(out, argv[i]);
+}
+
+const struct slice *args_of(struct engine *e, struct slice bytes, uint32_t argc) {
+    if (argc > e->argv_cap) e->argv = xrealloc(e->argv, (e->argv_cap = argc + 16) * sizeof *e->argv);
+    struct reader r = reader_of(bytes);
+    for (uint32_t i = 0; i < argc; i++) e->argv[i] = read_slice(&r);
+    assert(!r.bad);
+    return e->argv;
+}
+
+/* ---- running a command ---- */
+
+static struct reply reply_to(struct session_entry *se) { return (struct reply){.out = &se->s.out, .protocol = se->s.protocol}; }
+
+static void run_in_txn(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
+    struct reply reply = reply_to(se);
+    struct call c = {.engine = e, .session = &se->s, .txn = &e->txn, .reply = &reply, .argv = argv, .argc = argc, .now_ms = e->now.wall_ms, .prng = &e->prng, .running = cmd->run};
+    struct txn_mark mark = txn_mark(&e->txn);
+    cmd->run(&c);
+    if (reply.failed) txn_rollback(&e->txn, mark);
+}
+
+static bool arity_fits(const struct command *cmd, uint32_t argc) {
+    return cmd->arity >= 0 ? argc == (uint32_t)cmd->arity : argc >= (uint32_t)-cmd->arity;
+}
+
+static void queue(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
+    struct session *s = &se->s;
+    struct reply reply = reply_to(se);
+    GROW(s->queue, s->queue_count, s->queue_cap);
+    struct queued *q = &s->queue[s->queue_count++];
+    *q = (struct queued){.argc = argc, .command = cmd};
+    args_put(&q->args, argv, argc);
+    s->queue_bytes += q->args.n;
+    if (s->queue_bytes > QUEUE_BYTES_MAX) {
+        s->multi_failed = true;
+        reply_error(&reply, "ERR the commands between MULTI and EXEC are more than %u bytes", QUEUE_BYTES_MAX);
+    } else {
+        reply_simple(&reply, "QUEUED");
+    }
+}
+
+/* The checks that come before everything else; writes the error. */
+static const struct command *admit(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
+    struct session *s = &se->s;
+    struct reply reply = reply_to(se);
+    struct call c = {.engine = e, .session = s, .reply = &reply, .argv = argv, .argc = argc};
+    const struct command *cmd = command_find(argv[0]);
+    if (!cmd) reply_unknown_command(&c);
+    else if (!arity_fits(cmd, argc)) reply_wrong_arity(&c);
+    else if (!s->authenticated && !(cmd->flags & CMD_NO_AUTH)) reply_error(&reply, "NOAUTH Authentication required.");
+    else if (s->multi && (cmd->flags & CMD_NO_MULTI)) reply_error(&reply, "ERR Command not allowed inside a transaction");
+    else return cmd;
+    if (s->multi) s->multi_failed = true;
+    return NULL;
+}
+
+void request_run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
+    struct session *s = &se->s;
+    e->count.commands++;
+    const struct command *cmd = admit(e, se, argv, argc);
+    if (!cmd) return;
+    if (!e->is_leader && !s->remote && forward_request(e, se, cmd, argv, argc)) return;
+    if (s->multi && !(cmd->flags & CMD_NO_QUEUE)) {
+        queue(e, se, cmd, argv, argc);
+        return;
+    }
+    txn_begin(&e->txn, e, e->now.wall_ms, NULL);
+    run_in_txn(e, se, cmd, argv, argc);
+    struct dot dot = txn_commit(&e->txn);
+    if (dot.n) s->last_write = dot;
+    if (s->quit) forward_close(e, se);
+}
+
+void session_watch(struct call *c, struct slice key) {
+    struct session *s = c->session;
+    GROW(s->watches, s->watches_count, s->watches_cap);
+    struct watched *w = &s->watches[s->watches_count++];
+    *w = (struct watched){.state = engine_fingerprint(c->engine, key), .absent = !txn_get(c->txn, key).n};
+    buf_put(&w->key, key.p, key.n);
+}
+
+static bool watched_changed(struct call *c) {
+    for (uint32_t i = 0; i < c->session->watches_count; i++) {
+        const struct watched *w = &c->session->watches[i];
+        struct slice key = buf_slice_of(&w->key);
+        if (engine_fingerprint(c->engine, key) != w->state || !txn_get(c->txn, key).n != w->absent) return true;
+    }
+    return false;
+}
+
+void session_exec(struct call *c) {
+    struct session *s = c->session;
+    struct session_entry *se = (struct session_entry *)s;
+    if (watched_changed(c)) {
+        session_discard(s);
+        reply_null_array(c->reply);
+        return;
+    }
+    struct queued *queued = s->queue;
+    uint32_t count = s->queue_count;
+    s->queue = NULL;
+    s->queue_count = s->queue_cap = 0;
+    session_discard(s);
+    reply_array(c->reply, count);
+    s->in_exec = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice *argv = xmalloc(queued[i].argc * sizeof *argv);
+        memcpy(argv, args_of(c->engine, buf_slice_of(&queued[i].args), queued[i].argc), queued[i].argc * sizeof *argv);
+        run_in_txn(c->engine, se, queued[i].command, argv, queued[i].argc);
+        free(argv);
+        buf_finish(&queued[i].args);
+    }
+    s->in_exec = false;
+    free(queued);
+}
+
+/* ---- waiting ---- */
+
+static uint32_t replicas_with(const struct engine *e, struct dot d) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) n += i != e->self && (d.n == 0 || vv_covers(&e->links[i].on_disk, d));
+    return n;
+}
+
+void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms) {
+    struct session *s = c->session;
+    struct engine *e = c->engine;
+    uint32_t n = replicas_with(e, s->last_write);
+    if (n >= replicas || s->in_exec) {
+        reply_integer(c->reply, n);
+        return;
+    }
+    s->wait = WAIT_REPLICAS;
+    s->wait_replicas = replicas;
+    s->wait_deadline_us = timeout_ms ? e->now.mono_us + timeout_ms * 1000 : 0;
+    e->waits++;
+}
+
+void session_flush_all(struct call *c) {
+    if (c->session->in_exec) {
+        reply_error(c->reply, "ERR FLUSHALL deletes in several steps and is not for use inside a transaction");
+        return;
+    }
+    c->session->wait = WAIT_JOB;
+    ((struct session_entry *)c->session)->job_from = 0;
+    c->engine->waits++;
+}
+
+static void unblock(struct engine *e, struct session_entry *se) {
+    se->s.wait = WAIT_NOTHING;
+    e->waits--;
+    if (se->s.remote) remote_done(e, se);
+    else request_resume(e, se);
+}
+
+void request_resume(struct engine *e, struct session_entry *se) {
+    session_touch_out(e, se);
+    if (se->stash_argc) {
+        struct buf stash = se->stash;
+        uint32_t argc = se->stash_argc;
+        se->stash = (struct buf){0};
+        se->stash_argc = 0;
+        struct slice *argv = xmalloc(argc * sizeof *argv);
+        memcpy(argv, args_of(e, buf_slice_of(&stash), argc), argc * sizeof *argv);
+        request_run(e, se, argv, argc);
+        free(argv);
+        buf_finish(&stash);
+    }
+    if (session_busy(se) || se->stash_argc) return;
+    GROW(e->updates.unblocked, e->updates.unblocked_count, e->unblocked_cap);
+    e->updates.unblocked[e->updates.unblocked_count++] = se->s.id;
+}
+
+static void delete_seen(void *arg, struct slice key, struct slice content) { txn_delete(arg, key); }
+
+static void flush_all_step(struct engine *e, struct session_entry *se) {
+    txn_begin(&e->txn, e, e->now.wall_ms, NULL);
+    struct txn keys = {.engine = e, .now_ms = e->now.wall_ms};
+    se->job_from = txn_scan(&keys, se->job_from, FLUSH_ALL_KEYS, delete_seen, &e->txn);
+    struct dot dot = txn_commit(&e->txn);
+    if (dot.n) se->s.last_write = dot;
+    if (se->job_from) return;
+    struct reply reply = reply_to(se);
+    reply_ok(&reply);
+    unblock(e, se);
+}
+
+static void look_at_wait(struct engine *e, struct session_entry *se) {
+    struct session *s = &se->s;
+    if (s->wait == WAIT_JOB) flush_all_step(e, se);
+    if (s->wait != WAIT_REPLICAS) return;
+    uint32_t n = replicas_with(e, s->last_write);
+    if (n < s->wait_replicas && !(s->wait_deadline_us && e->now.mono_us >= s->wait_deadline_us)) return;
+    struct reply reply = reply_to(se);
+    reply_integer(&reply, n);
+    unblock(e, se);
+}
+
+static void look_at_waits(struct engine *e) {
+    struct session_entry *se, *next;
+    if (!e->waits) return;
+    HASH_ITER(hh, e->sessions, se, next) if (se->s.wait != WAIT_NOTHING) look_at_wait(e, se);
+    HASH_ITER(hh_channel, e->remotes, se, next) if (se->s.wait != WAIT_NOTHING) look_at_wait(e, se);
+}
+
+void requests_tick(struct engine *e) { look_at_waits(e); }
+
+uint64_t requests_wake_us(const struct engine *e) {
+    uint64_t wake = UINT64_MAX;
+    if (!e->waits) return wake;
+    for (const struct session_entry *se = e->sessions; se; se = se->hh.next) {
+        if (se->s.wait == WAIT_JOB) return e->now.mono_us;
+        if (se->s.wait == WAIT_REPLICAS && se->s.wait_deadline_us && se->s.wait_deadline_us < wake) wake = se->s.wait_deadline_us;
+    }
+    for (const struct session_entry *se = e->remotes; se; se = se->hh_channel.next) {
+        if (se->s.wait == WAIT_JOB) return e->now.mono_us;
+        if (se->s.wait == WAIT_REPLICAS && se->s.wait_deadline_us && se->s.wait_deadline_us < wake) wake = se->s.wait_deadline_us;
+    }
+    return wake;
+}
+
+/* ---- inputs ---- */
+
+static void open_session(struct engine *e, const struct input *in) {
+    struct session_entry *se = session_create(e, in->session);
+    snprintf(se->s.address, sizeof se->s.address, "%s", in->address ? in->address : "");
+    HASH_ADD(hh, e->sessions, s.id, sizeof se->s.id, se);
+    e->count.connections++;
+}
+
+static void close_session(struct engine *e, struct session_entry *se) {
+    if (se->s.wait != WAIT_NOTHING) e->waits--;
+    forward_close(e, se);
+    HASH_DELETE(hh, e->sessions, se);
+    session_destroy(se);
+}
+
+void requests_step(struct engine *e, const struct input *in) {
+    if (in->type == INPUT_OPEN) {
+        open_session(e, in);
+        return;
+    }
+    struct session_entry *se = find_session(e, in->session);
+    if (!se) return;
+    if (in->type == INPUT_CLOSE) {
+        close_session(e, se);
+        return;
+    }
+    assert(!session_busy(se) && !se->stash_argc);
+    request_run(e, se, in->argv, in->argc);
+    if (se->s.out.n || se->s.quit) session_touch_out(e, se);
+}
+
+void requests_updates(struct engine *e) {
+    look_at_waits(e);
+    if (e->out_sessions_count > e->answer_bufs_cap) {
+        size_t cap = e->out_sessions_count * 2;
+        e->answer_bufs = xrealloc(e->answer_bufs, cap * sizeof *e->answer_bufs);
+        memset(e->answer_bufs + e->answer_bufs_cap, 0, (cap - e->answer_bufs_cap) * sizeof *e->answer_bufs);
+        e->answer_bufs_cap = cap;
+    }
+    for (size_t i = 0; i < e->out_sessions_count; i++) {
+        struct session_entry *se = find_session(e, e->out_sessions[i]);
+        if (!se) continue;
+        se->s.listed_out = false;
+        struct buf *bytes = &e->answer_bufs[e->updates.answers_count], swap = *bytes;
+        buf_clear(&swap);
+        *bytes = se->s.out;
+        se->s.out = swap;
+        GROW(e->updates.answers, e->updates.answers_count, e->answers_cap);
+        e->updates.answers[e->updates.answers_count++] = (struct answer){se->s.id, buf_slice_of(bytes), se->s.quit};
+    }
+    e->out_sessions_count = 0;
+}
+
+void engine_shutdown(struct engine *e) { e->updates.shutdown = true; }

@@ -1,0 +1,317 @@
+/* Transactions at the leader: an overlay of the rows that were touched, and at the end one event. */
+#include "state.h"
+#include <stdio.h>
+
+/* What an event may hold less what its frame, deps and checksums take. */
+#define TXN_BYTES_MAX (EVENT_BYTES_MAX - 1024u * 1024)
+
+void txn_begin(struct txn *t, struct engine *e, uint64_t now_ms, const struct vv *context) {
+    t->engine = e;
+    t->rows_count = 0;
+    t->bytes = 0;
+    t->context = context;
+    t->now_ms = now_ms;
+    t->refusal[0] = 0;
+}
+
+void txn_finish(struct txn *t) {
+    for (uint32_t i = 0; i < t->rows_cap; i++) {
+        buf_finish(&t->rows[i].key);
+        buf_finish(&t->rows[i].content);
+    }
+    free(t->rows);
+    buf_finish(&t->scratch);
+}
+
+/* ---- reading ---- */
+
+struct slice engine_view(struct engine *e, const struct stored_row *row, uint64_t now_ms) {
+    if (!row || !row->live) return SLICE(NULL, 0);
+    if (row->expires_ms && row->expires_ms <= now_ms) {
+        e->count.expired_reads++;
+        return SLICE(NULL, 0);
+    }
+    struct siblings *s = &e->siblings;
+    s->n = 0;
+    bool good = row_decode(stored_value(row), false, e->origins, s);
+    assert(good); /* verified when it was loaded */
+    return s->v[policy_winner(POLICY_LWW, s, e->origins)].content;
+}
+
+static struct txn_row *find(const struct txn *t, uint64_t hash, struct slice key) {
+    for (uint32_t i = t->rows_count; i-- > 0;) /* the latest state of a row is the last */
+        if (t->rows[i].hash == hash && slice_equal(buf_slice_of(&t->rows[i].key), key)) return &t->rows[i];
+    return NULL;
+}
+
+static struct slice view_below(struct txn *t, uint64_t hash, struct slice key) {
+    return engine_view(t->engine, engine_get_row(t->engine, hash, key), t->now_ms);
+}
+
+struct slice txn_get(struct txn *t, struct slice key) {
+    uint64_t hash = hash64(key);
+    const struct txn_row *row = find(t, hash, key);
+    return row ? buf_slice_of(&row->content) : view_below(t, hash, key);
+}
+
+/* ---- changing ---- */
+
+struct txn_mark txn_mark(struct txn *t) { return (struct txn_mark){t->rows_count, t->bytes}; }
+
+void txn_rollback(struct txn *t, struct txn_mark m) {
+    t->rows_count = m.rows_count;
+    t->bytes = m.bytes;
+    t->refusal[0] = 0;
+}
+
+/* A change is a new entry, even where the row has one: a rollback cuts the list. */
+static struct txn_row *add(struct txn *t, uint64_t hash, struct slice key) {
+    if (t->rows_count == t->rows_cap) {
+        uint32_t cap = t->rows_cap ? t->rows_cap * 2 : 8;
+        t->rows = xrealloc(t->rows, cap * sizeof *t->rows);
+        memset(t->rows + t->rows_cap, 0, (cap - t->rows_cap) * sizeof *t->rows);
+        t->rows_cap = cap;
+    }
+    struct txn_row *row = &t->rows[t->rows_count++];
+    row->hash = hash;
+    buf_clear(&row->key);
+    buf_put(&row->key, key.p, key.n);
+    buf_clear(&row->content);
+    return row;
+}
+
+static bool fits(struct txn *t, struct slice key, size_t bytes) {
+    if (key.n + bytes > ROW_BYTES_MAX || key.n > KEY_BYTES_MAX)
+        snprintf(t->refusal, sizeof t->refusal, "a row is at most %u bytes and a key at most %u", ROW_BYTES_MAX, KEY_BYTES_MAX);
+    else if (t->bytes + key.n + bytes > TXN_BYTES_MAX)
+        snprintf(t->refusal, sizeof t->refusal, "a transaction changes at most %u bytes", TXN_BYTES_MAX);
+    else return true;
+    return false;
+}
+
+/* t->scratch becomes the row's content. */
+static bool put_scratch(struct txn *t, uint64_t hash, struct slice key) {
+    if (!fits(t, key, t->scratch.n)) return false;
+    struct txn_row *row = add(t, hash, key);
+    struct buf swap = row->content;
+    row->content = t->scratch;
+    t->scratch = swap;
+    t->bytes += key.n + row->content.n;
+    return true;
+}
+
+bool txn_set_string(struct txn *t, struct slice key, struct slice value, uint64_t expires_ms) {
+    if (!fits(t, key, value.n)) return false;
+    content_make_string(&t->scratch, expires_ms, value);
+    return put_scratch(t, hash64(key), key);
+}
+
+bool txn_set_content(struct txn *t, struct slice key, struct slice content) {
+    if (!fits(t, key, content.n)) return false;
+    buf_clear(&t->scratch);
+    buf_put(&t->scratch, content.p, content.n);
+    return put_scratch(t, hash64(key), key);
+}
+
+bool txn_delete(struct txn *t, struct slice key) { return txn_set_content(t, key, SLICE(NULL, 0)); }
+
+bool txn_set_expiry(struct txn *t, struct slice key, uint64_t expires_ms) {
+    struct slice c = txn_get(t, key);
+    assert(c.n);
+    content_with_expiry(&t->scratch, c, expires_ms);
+    return put_scratch(t, hash64(key), key);
+}
+
+bool txn_set_column(struct txn *t, struct slice key, enum content_type type, struct slice name, struct slice value) {
+    return txn_set_columns(t, key, type, &(struct content_column){name, value}, 1);
+}
+
+bool txn_remove_column(struct txn *t, struct slice key, struct slice name) { return txn_remove_columns(t, key, &name, 1); }
+
+bool txn_set_columns(struct txn *t, struct slice key, enum content_type type, const struct content_column *columns, size_t count) {
+    struct slice c = txn_get(t, key);
+    size_t more = 0;
+    for (size_t i = 0; i < count; i++) more += columns[i].name.n + columns[i].value.n;
+    if (count == 1) {
+        content_with_column(&t->scratch, c, type, columns[0].name, columns[0].value);
+        return put_scratch(t, hash64(key), key);
+    }
+    if (!fits(t, key, more)) return false;
+    size_t had = c.n ? content_count(c) : 0;
+    struct content_column *all = xmalloc((had + count) * sizeof *all);
+    struct content_columns each = content_columns(c);
+    for (size_t i = 0; i < had; i++) content_next(&each, &all[i].name, &all[i].value);
+    memcpy(all + had, columns, count * sizeof *all);
+    content_make(&t->scratch, type, c.n ? content_expires_ms(c) : 0, all, had + count);
+    free(all);
+    return put_scratch(t, hash64(key), key);
+}
+
+static int by_name(const void *a, const void *b) { return slice_compare(*(const struct slice *)a, *(const struct slice *)b); }
+
+bool txn_remove_columns(struct txn *t, struct slice key, const struct slice *names, size_t count) {
+    struct slice c = txn_get(t, key);
+    assert(c.n);
+    if (count == 1) {
+        content_without_column(&t->scratch, c, names[0]);
+        return put_scratch(t, hash64(key), key);
+    }
+    struct slice *gone = xmalloc(count * sizeof *gone);
+    memcpy(gone, names, count * sizeof *gone);
+    qsort(gone, count, sizeof *gone, by_name);
+    struct content_column *kept = xmalloc(content_count(c) * sizeof *kept);
+    size_t n = 0;
+    struct content_columns each = content_columns(c);
+    while (content_next(&each, &kept[n].name, &kept[n].value))
+        if (!bsearch(&kept[n].name, gone, count, sizeof *gone, by_name)) n++;
+    content_make(&t->scratch, content_type(c), content_expires_ms(c), kept, n);
+    free(kept);
+    free(gone);
+    return put_scratch(t, hash64(key), key);
+}
+
+bool txn_add(struct txn *t, struct slice key, enum content_type type, struct slice name, struct slice amount, struct slice sum) {
+    (void)amount; /* whole-row tables log the sum */
+    if (type == CONTENT_HASH) return txn_set_column(t, key, type, name, sum);
+    struct slice c = txn_get(t, key);
+    return txn_set_string(t, key, sum, c.n ? content_expires_ms(c) : 0);
+}
+
+const char *txn_refusal(const struct txn *t) { return t->refusal; }
+
+/* ---- the end ---- */
+
+/* Live siblings that a WITH context does not cover. */
+static void find_unseen(struct engine *e, const struct vv *context, struct slice key, uint64_t hash, struct change *c) {
+    struct stored_row *row = engine_get_row(e, hash, key);
+    if (!row) return;
+    struct siblings *s = &e->siblings;
+    s->n = 0;
+    row_decode(stored_value(row), false, e->origins, s);
+    struct dot *unseen = NULL;
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (!s->v[i].content.n || vv_covers(context, s->v[i].dot)) continue;
+        if (!unseen) unseen = xmalloc(s->n * sizeof *unseen);
+        unseen[c->unseen_count++] = s->v[i].dot;
+    }
+    c->unseen = unseen;
+}
+
+static int by_hash_then_latest(const void *a, const void *b) {
+    const struct txn_row *x = *(struct txn_row *const *)a, *y = *(struct txn_row *const *)b;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+    int c = slice_compare(buf_slice_of(&x->key), buf_slice_of(&y->key));
+    return c ? c : (x > y ? -1 : 1);
+}
+
+static bool same_row(const struct txn_row *a, const struct txn_row *b) {
+    return a->hash == b->hash && slice_equal(buf_slice_of(&a->key), buf_slice_of(&b->key));
+}
+
+/* The last state of each row, as changes. A row that was and is absent is none. */
+static uint32_t fold(struct txn *t, struct change *changes) {
+    struct txn_row **rows = xmalloc(t->rows_count * sizeof *rows);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->rows_count; i++) rows[i] = &t->rows[i];
+    if (t->rows_count > 1) qsort(rows, t->rows_count, sizeof *rows, by_hash_then_latest);
+    for (uint32_t i = 0; i < t->rows_count; i++) {
+        if (i && same_row(rows[i], rows[i - 1])) continue;
+        struct slice key = buf_slice_of(&rows[i]->key), content = buf_slice_of(&rows[i]->content);
+        if (!content.n && !view_below(t, rows[i]->hash, key).n) continue;
+        changes[n] = (struct change){.op = content.n ? CHANGE_PUT : CHANGE_DELETE, .key = key, .content = content};
+        if (t->context) find_unseen(t->engine, t->context, key, rows[i]->hash, &changes[n]);
+        n++;
+    }
+    free(rows);
+    return n;
+}
+
+struct dot txn_commit(struct txn *t) {
+    struct dot dot = {ORIGIN_NONE, 0};
+    if (!t->rows_count) return dot;
+    struct change one, *changes = t->rows_count == 1 ? &one : xmalloc(t->rows_count * sizeof *changes);
+    uint32_t n = fold(t, changes);
+    if (bug(t->engine, BUG_SPLIT_TRANSACTION))
+        for (uint32_t i = 0; i < n; i++) dot = engine_originate(t->engine, &changes[i], 1);
+    else if (n) dot = engine_originate(t->engine, changes, n);
+    for (uint32_t i = 0; i < n; i++) free((void *)changes[i].unseen);
+    if (changes != &one) free(changes);
+    t->rows_count = 0;
+    return dot;
+}
+
+/* ---- scanning ---- */
+
+struct scan {
+    struct engine *e;
+    struct txn *t;
+    struct reader stored;
+    bool has_stored;
+    uint64_t stored_hash;
+    struct slice stored_key, stored_row;
+    void (*each)(void *, struct slice, struct slice);
+    void *arg;
+};
+
+static void next_stored(struct scan *s) {
+    s->has_stored = s->stored.p < s->stored.end;
+    if (!s->has_stored) return;
+    s->stored_hash = read_u64(&s->stored);
+    s->stored_key = read_slice(&s->stored);
+    s->stored_row = read_slice(&s->stored);
+    if (s->stored.bad) engine_fail(s->e, "the store's scan of rows is malformed");
+}
+
+static void emit(struct scan *s, uint64_t hash, struct slice key, struct slice content) {
+    const struct txn_row *changed = s->t->rows_count ? find(s->t, hash, key) : NULL;
+    if (changed) content = buf_slice_of(&changed->content);
+    if (content.n) s->each(s->arg, key, content);
+}
+
+static void emit_stored(struct scan *s) {
+    struct siblings *v = &s->e->siblings;
+    v->n = 0;
+    if (!row_decode(s->stored_row, true, s->e->origins, v)) {
+        engine_fail(s->e, "row %.*s in the store is damaged: its checksum or form is wrong", (int)s->stored_key.n, (const char *)s->stored_key.p);
+        return;
+    }
+    uint64_t expires_ms = siblings_expire_ms(v);
+    if (expires_ms && expires_ms <= s->t->now_ms) return;
+    emit(s, s->stored_hash, s->stored_key, v->v[policy_winner(POLICY_LWW, v, s->e->origins)].content);
+}
+
+static void merge_memory(void *arg, struct stored_row *row) {
+    struct scan *s = arg;
+    while (s->has_stored && !s->e->updates.fatal) { /* stored rows below this one that memory does not have */
+        int order = s->stored_hash != row->hash ? (s->stored_hash < row->hash ? -1 : 1) : slice_compare(s->stored_key, stored_key(row));
+        if (order > 0) break;
+        if (order < 0) emit_stored(s);
+        next_stored(s);
+    }
+    emit(s, row->hash, stored_key(row), engine_view(s->e, row, s->t->now_ms));
+}
+
+/* Rows that only this transaction has made are not shown by its own scans: SCAN promises nothing about rows that come during it. */
+uint64_t txn_scan(struct txn *t, uint64_t from, uint32_t keys_max, void (*each)(void *, struct slice, struct slice), void *arg) {
+    struct engine *e = t->engine;
+    struct buf page = {0};
+    uint64_t next = 0;
+    int more = e->store->ops->scan_rows(e->store, from, keys_max, &page, &next);
+    if (more < 0) engine_fail(e, "%s", e->store->why);
+    uint64_t to = more > 0 ? next - 1 : UINT64_MAX;
+    if (e->rows.count > keys_max) { /* memory may hold more than is wanted: a share of the hashes in proportion */
+        uint64_t share = UINT64_MAX / (e->rows.count / keys_max + 1);
+        if (share < to - from) to = from + share;
+    }
+    struct scan s = {.e = e, .t = t, .stored = reader_of(buf_slice_of(&page)), .each = each, .arg = arg};
+    next_stored(&s);
+    if (!e->updates.fatal) rows_each(&e->rows, from, to, merge_memory, &s);
+    while (s.has_stored && s.stored_hash <= to && !e->updates.fatal) {
+        emit_stored(&s);
+        next_stored(&s);
+    }
+    buf_finish(&page);
+    return to == UINT64_MAX ? 0 : to + 1;
+}
+
+uint64_t txn_count(struct txn *t) { return t->engine->live_rows; }

@@ -1,0 +1,40 @@
+#include "links.h"
+#include <string.h>
+
+void link_finish(struct link *l) {
+    vv_finish(&l->report);
+    vv_finish(&l->on_disk);
+    vv_finish(&l->served.sent);
+    buf_finish(&l->out);
+}
+
+bool link_heard(const struct link *l, uint64_t now_us) { return l->connected && l->heard_us && now_us - l->heard_us < LINK_SILENT_US; }
+
+/* A leader of another DC that can be reached and has more of `dc`: the one with the least index, so that the choice stands still. */
+static int relay_for(const struct plan_input *in, uint32_t dc, uint32_t own_dc) {
+    for (uint32_t other = 0; other < in->cluster->dcs_count; other++) {
+        uint32_t peer = in->leaders[other];
+        if (other == dc || other == own_dc || !link_heard(&in->links[peer], in->now_us)) continue;
+        if (in->links[peer].scope & (UINT32_C(1) << dc)) return (int)peer; /* it relays already */
+        if (in->has_more(in->arg, peer, dc)) return (int)peer;
+    }
+    return -1;
+}
+
+void plan_subscriptions(const struct plan_input *in, uint32_t *want) {
+    memset(want, 0, in->cluster->nodes_count * sizeof *want);
+    uint32_t own_dc = in->cluster->nodes[in->self].dc;
+    if (in->leaders[own_dc] != in->self) {
+        want[in->leaders[own_dc]] = SCOPE_ALL;
+        return;
+    }
+    for (uint32_t dc = 0; dc < in->cluster->dcs_count; dc++) {
+        if (dc == own_dc) continue;
+        uint32_t bit = UINT32_C(1) << dc;
+        bool reachable = link_heard(&in->links[in->leaders[dc]], in->now_us);
+        want[in->leaders[dc]] |= bit;
+        if (reachable && !(in->stuck & bit)) continue;
+        int relay = relay_for(in, dc, own_dc);
+        if (relay >= 0) want[relay] |= bit;
+    }
+}

@@ -1,0 +1,72 @@
+/* Links between nodes as each node sees them, and the plan of who subscribes to whom (DESIGN, section 8).
+ *
+ * Pure: no input or output of its own. A node subscribes to a peer for the origins of a set of DCs, given as a bit mask over the cluster's DCs; all bits
+ * mean all origins. Followers subscribe to their leader for all. A leader subscribes to each other DC's leader for that DC's origins; while a DC
+ * cannot be reached, or its events are waited for too long, also to one other leader that is known to have what it lacks (gap relay). */
+#pragma once
+#include "../schemas/cluster.h"
+#include "../schemas/message.h"
+
+#define SCOPE_ALL UINT32_MAX
+#define HEARTBEAT_US 200000u
+#define LINK_SILENT_US 1000000u      /* a peer that was not heard for so long is unreachable */
+#define SUBSCRIBE_RETRY_US 500000u
+#define LOSS_PATIENCE_US 300000u     /* frames may overtake each other for so long before they count as lost */
+#define WAITING_PATIENCE_US 1000000u /* events may wait for their deps for so long before a relay is asked */
+#define WINDOW_BYTES (4u * 1024 * 1024)
+
+/* What this node sends to a peer on the peer's subscription. */
+struct served {
+    uint32_t subscription; /* 0: none */
+    uint32_t scope;
+    uint64_t window_bytes, sent_bytes, taken_bytes;
+    struct vv sent;    /* what the peer had when it subscribed, and what was sent since */
+    bool live;         /* reads from the tail, at position */
+    uint64_t position;
+    bool refused;      /* the log no longer has what it lacks */
+};
+
+struct link {
+    bool connected;       /* a connection is there */
+    uint64_t peer_run;    /* from its HELLO */
+    uint64_t channel_last; /* the highest channel of its clients that was opened here */
+    uint64_t heard_us;    /* when the last frame came; 0: never */
+    uint64_t heartbeat_due_us;
+    bool reports;         /* report is filled */
+    bool peer_is_leader;
+    struct vv report;     /* its VV in its last heartbeat: whole, so fit for stability */
+    struct vv on_disk;    /* what it is known to have on disk: report and acknowledgements joined */
+    uint64_t report_digest, report_hash;
+    bool diverged;        /* same VV, other digest */
+    int64_t clock_ahead_ms; /* its wall clock less ours, at its last heartbeat */
+
+    /* this node's subscription to the peer */
+    uint32_t subscription, scope; /* 0: none */
+    uint64_t subscribed_us;       /* when SUBSCRIBE was last sent */
+    bool confirmed;               /* a frame named it */
+    uint64_t taken_bytes, acked_bytes;
+    uint64_t short_since_us;      /* the peer says that it has sent more than came; 0: all came */
+    bool lost;                    /* a block could not be kept: subscribe again once there is room */
+    char refusal[256];            /* why the peer refuses, in words */
+    uint64_t lag_us_sum, events_in, bytes_in, bytes_out;
+
+    struct served served;
+    struct buf out; /* frames for the next updates */
+    uint32_t out_listed;
+};
+
+void link_finish(struct link *l);
+bool link_heard(const struct link *l, uint64_t now_us);
+
+/* What to subscribe to. `stuck` is the mask of DCs whose events are waited for too long. Fills want[nodes_count]: the scope for each peer, 0: nothing. */
+struct plan_input {
+    const struct cluster *cluster;
+    uint32_t self;
+    const uint32_t *leaders; /* by DC: its leader's index into nodes */
+    const struct link *links;
+    uint64_t now_us;
+    uint32_t stuck;
+    bool (*has_more)(void *arg, uint32_t peer, uint32_t dc); /* is the peer known to have events of that DC that this node lacks */
+    void *arg;
+};
+void plan_subscriptions(const struct plan_input *in, uint32_t *want);
