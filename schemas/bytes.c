@@ -93,15 +93,19 @@ void buf_slice(struct buf *b, struct slice s) {
 void buf_text(struct buf *b, const char *zero_terminated) { buf_put(b, zero_terminated, strlen(zero_terminated)); }
 
 void buf_printf(struct buf *b, const char *format, ...) {
+    enum { MOSTLY_ENOUGH = 128 };
     va_list args;
+    uint8_t *to = buf_reserve(b, MOSTLY_ENOUGH);
     va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf((char *)to, MOSTLY_ENOUGH, format, args);
     va_end(args);
     assert(n >= 0);
-    uint8_t *to = buf_reserve(b, (size_t)n + 1);
-    va_start(args, format);
-    vsnprintf((char *)to, (size_t)n + 1, format, args);
-    va_end(args);
+    if (n >= MOSTLY_ENOUGH) {
+        to = buf_reserve(b, (size_t)n + 1);
+        va_start(args, format);
+        vsnprintf((char *)to, (size_t)n + 1, format, args);
+        va_end(args);
+    }
     b->n += (size_t)n;
 }
 

@@ -41,12 +41,19 @@ static void put_shown(struct buf *out, const char *text) {
     }
 }
 
+/* With its point: 256.0 is not the whole number that was expected. */
+static void put_real(struct buf *out, const json_t *v) {
+    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    buf_text(out, text == NULL ? "a real number" : text);
+    free(text);
+}
+
 static void put_value(struct buf *out, const json_t *v) {
     switch (v == NULL ? -1 : (int)json_typeof(v)) {
     case JSON_OBJECT: return buf_text(out, json_object_size(v) == 0 ? "an empty object" : "an object");
     case JSON_ARRAY: return buf_text(out, "an array");
     case JSON_INTEGER: return buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-    case JSON_REAL: return buf_printf(out, "%g", json_real_value(v));
+    case JSON_REAL: return put_real(out, v);
     case JSON_TRUE: return buf_text(out, "true");
     case JSON_FALSE: return buf_text(out, "false");
     case JSON_NULL: return buf_text(out, "null");
@@ -88,10 +95,9 @@ __attribute__((format(printf, 4, 5))) static bool wrong_because(struct loader *l
 static const char *within(char out[static PLACE_MAX], const char *place, const char *key) {
     struct buf b = {0};
     if (place[0] != '\0') buf_printf(&b, "%s.", place);
-    if (key[0] == '\0') buf_text(&b, "\"\"");
     put_shown(&b, key);
     size_t n = b.n < PLACE_MAX - 1 ? b.n : PLACE_MAX - 1;
-    memcpy(out, b.p, n);
+    if (n != 0) memcpy(out, b.p, n);
     out[n] = '\0';
     buf_finish(&b);
     return out;
@@ -141,7 +147,7 @@ static bool load_flag(struct loader *l, const json_t *root, const char *key, boo
 static bool load_secret(struct loader *l, const json_t *root, const char *key, char into[static 256]) {
     const json_t *v = json_object_get(root, key);
     if (v == NULL) return true;
-    if (!json_is_string(v)) return wrong(l, key, "a text of at most 255 bytes", v);
+    if (!json_is_string(v)) return wrong_because(l, key, "a text of at most 255 bytes", "a value of another type");
     size_t n = json_string_length(v);
     if (n > 255) return wrong_because(l, key, "a text of at most 255 bytes", "%zu bytes", n);
     memcpy(into, json_string_value(v), n + 1);

@@ -1,0 +1,273 @@
+#include "../../schemas/cluster.h"
+#include "help.h"
+#include <dirent.h>
+#include <stdio.h>
+
+TestSuite(cluster);
+
+static struct slice S(const char *s) {
+    return slice_text(s);
+}
+
+static struct cluster *
+parse(const char *json) {
+    struct cluster *c = xcalloc(1, sizeof *c);
+    struct buf why = {0};
+    cr_assert(cluster_parse("test.json", S(json), c, &why), "%.*s", (int)why.n, (char *)why.p);
+    buf_finish(&why);
+    return c;
+}
+
+static const char least[] = "{\"cluster\":\"c\",\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"127.0.0.1:1\",\"peer\":\"127.0.0.1:2\"}}}}}";
+
+static const char most[] = "{\"cluster\":\"demo_2-x\",\"datacenters\":{"
+                           "\"us\":{\"priority\":20,\"nodes\":{\"10\":{\"client\":\"a.example.net:7001\",\"peer\":\"a.example.net:7101\"},"
+                           "\"2\":{\"client\":\"127.0.0.1:7002\",\"peer\":\"127.0.0.1:7102\"}}},"
+                           "\"eu\":{\"priority\":-3,\"nodes\":{\"65535\":{\"client\":\"[::1]:65535\",\"peer\":\"[2001:db8::1]:1\"}}}},"
+                           "\"tables\":{\"*\":{\"conflict\":\"lww\"},\"users\":{\"conflict\":\"lww\"},\"carts\":{\"conflict\":\"lww\"}},"
+                           "\"password\":\"p\",\"secret\":\"s\",\"fsync\":false,\"clock_bound_ms\":250,\"memory_mb\":16,\"log_budget_mb\":2,"
+                           "\"clients_max\":7,\"siblings_max\":2}";
+
+Test(cluster, what_is_left_out_has_its_default) {
+    struct cluster *c = parse(least);
+    cr_assert_str_eq(c->name, "c");
+    cr_assert_str_eq(c->password, "");
+    cr_assert_str_eq(c->secret, "");
+    cr_assert(c->fsync);
+    cr_assert_eq(c->clock_bound_ms, 500u);
+    cr_assert_eq(c->memory_bytes_max, UINT64_C(256) << 20);
+    cr_assert_eq(c->log_bytes_max, UINT64_C(1) << 30);
+    cr_assert_eq(c->clients_max, 10000u);
+    cr_assert_eq(c->siblings_max, 64u);
+    cr_assert_eq(c->policy, POLICY_LWW);
+    cr_assert_eq(c->dcs_count, 1u);
+    cr_assert_eq(c->dcs[0].priority, 0);
+    cr_assert_eq(c->tables_count, 0u);
+    free(c);
+}
+
+Test(cluster, every_value_is_taken_and_everything_is_in_order) {
+    struct cluster *c = parse(most);
+    cr_assert_str_eq(c->name, "demo_2-x");
+    cr_assert_str_eq(c->password, "p");
+    cr_assert_str_eq(c->secret, "s");
+    cr_assert_not(c->fsync);
+    cr_assert_eq(c->clock_bound_ms, 250u);
+    cr_assert_eq(c->memory_bytes_max, UINT64_C(16) << 20);
+    cr_assert_eq(c->log_bytes_max, UINT64_C(2) << 20);
+    cr_assert_eq(c->clients_max, 7u);
+    cr_assert_eq(c->siblings_max, 2u);
+    cr_assert_eq(c->dcs_count, 2u);
+    cr_assert_eq(c->nodes_count, 3u);
+    cr_assert_str_eq(c->dcs[0].name, "eu");
+    cr_assert_eq(c->dcs[0].priority, -3);
+    cr_assert_eq(c->dcs[0].first_node, 0u);
+    cr_assert_eq(c->dcs[0].nodes_count, 1u);
+    cr_assert_str_eq(c->dcs[1].name, "us");
+    cr_assert_eq(c->dcs[1].priority, 20);
+    cr_assert_eq(c->dcs[1].first_node, 1u);
+    cr_assert_eq(c->dcs[1].nodes_count, 2u);
+    cr_assert_str_eq(c->nodes[0].name, "eu-65535");
+    cr_assert_str_eq(c->nodes[0].client_host, "::1");
+    cr_assert_eq(c->nodes[0].client_port, 65535);
+    cr_assert_str_eq(c->nodes[0].peer_host, "2001:db8::1");
+    cr_assert_eq(c->nodes[0].peer_port, 1);
+    cr_assert_str_eq(c->nodes[1].name, "us-2", "numbers are in order of value");
+    cr_assert_eq(c->nodes[1].dc, 1u);
+    cr_assert_str_eq(c->nodes[2].name, "us-10");
+    cr_assert_eq(c->nodes[2].node, 10);
+    cr_assert_str_eq(c->nodes[2].client_host, "a.example.net");
+    cr_assert_eq(c->tables_count, 2u);
+    cr_assert_str_eq(c->tables[0].name, "carts");
+    free(c);
+}
+
+Test(cluster, nodes_and_datacenters_are_found_by_name) {
+    struct cluster *c = parse(most);
+    cr_assert_eq(cluster_find(c, S("us-10")), 2);
+    cr_assert_eq(cluster_find(c, S("eu-65535")), 0);
+    cr_assert_eq(cluster_find(c, S("us-1")), -1);
+    cr_assert_eq(cluster_find(c, S("ap-1")), -1);
+    cr_assert_eq(cluster_find(c, S("us")), -1);
+    cr_assert_eq(cluster_find(c, S("us-010")), -1);
+    cr_assert_eq(cluster_find_node(c, S("us"), 2), 1);
+    cr_assert_eq(cluster_find_node(c, S("us"), 3), -1);
+    cr_assert_eq(cluster_find_dc(c, S("us")), 1);
+    cr_assert_eq(cluster_find_dc(c, S("u")), -1);
+    free(c);
+}
+
+Test(cluster, a_key_belongs_to_the_table_before_its_first_colon_where_that_is_declared) {
+    struct cluster *c = parse(most);
+    cr_assert_eq(cluster_table_of(c, S("users:1")), &c->tables[1]);
+    cr_assert_eq(cluster_table_of(c, S("users:1:name")), &c->tables[1]);
+    cr_assert_eq(cluster_table_of(c, S("carts:")), &c->tables[0]);
+    cr_assert_null(cluster_table_of(c, S("users")));
+    cr_assert_null(cluster_table_of(c, S("user:1")));
+    cr_assert_null(cluster_table_of(c, S("userss:1")));
+    cr_assert_null(cluster_table_of(c, S(":users:1")));
+    cr_assert_null(cluster_table_of(c, S("*:1")));
+    cr_assert_null(cluster_table_of(c, S("")));
+    cr_assert_null(cluster_table_of(c, (struct slice){0}));
+    free(c);
+}
+
+Test(cluster, policies_have_names) { cr_assert_str_eq(policy_name(POLICY_LWW), "lww"); }
+
+/* ---- files ---- */
+static bool ends_with(const char *name, const char *end) {
+    size_t n = strlen(name), m = strlen(end);
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
+static void read_file(const char *path, struct buf *out) {
+    FILE *f = fopen(path, "rb");
+    cr_assert_not_null(f, "%s cannot be read", path);
+    buf_clear(out);
+    out->n = fread(buf_reserve(out, 1 << 20), 1, 1 << 20, f);
+    fclose(f);
+}
+
+static void check_bad_file(const char *name) {
+    char path[1024];
+    struct buf json = {0}, want = {0}, why = {0};
+    struct cluster *c = xcalloc(1, sizeof *c);
+    snprintf(path, sizeof path, SOURCE_DIR "/tests/schemas/bad-cluster/%s", name);
+    read_file(path, &json);
+    snprintf(path, sizeof path, SOURCE_DIR "/tests/schemas/bad-cluster/%.*s.txt", (int)strlen(name) - 5, name);
+    read_file(path, &want);
+    cr_assert_not(cluster_parse(name, buf_slice_of(&json), c, &why), "%s was taken", name);
+    buf_u8(&why, '\n');
+    cr_assert(slice_equal(buf_slice_of(&why), buf_slice_of(&want)), "%s\n  got      %.*s  expected %.*s", name, (int)why.n, (char *)why.p,
+              (int)want.n, (char *)want.p);
+    cr_assert_null(memchr(why.p, '\n', why.n - 1), "%s: more than one line", name);
+    cr_assert_eq(c->name[0], 0, "%s: something was written", name);
+    buf_finish(&json), buf_finish(&want), buf_finish(&why);
+    free(c);
+}
+
+Test(cluster, every_bad_file_is_refused_with_its_place_and_what_was_expected) {
+    DIR *d = opendir(SOURCE_DIR "/tests/schemas/bad-cluster");
+    struct dirent *entry;
+    int count = 0;
+    cr_assert_not_null(d);
+    while ((entry = readdir(d)) != NULL) {
+        if (!ends_with(entry->d_name, ".json")) continue;
+        check_bad_file(entry->d_name);
+        count++;
+    }
+    closedir(d);
+    cr_assert_geq(count, 40);
+}
+
+Test(cluster, every_example_is_taken) {
+    DIR *d = opendir(SOURCE_DIR "/deploy/examples");
+    struct dirent *entry;
+    int count = 0;
+    cr_assert_not_null(d);
+    while ((entry = readdir(d)) != NULL) {
+        char path[1024];
+        struct buf why = {0};
+        struct cluster *c;
+        if (!ends_with(entry->d_name, ".cluster.json")) continue;
+        c = xcalloc(1, sizeof *c);
+        snprintf(path, sizeof path, SOURCE_DIR "/deploy/examples/%s", entry->d_name);
+        cr_assert(cluster_load(path, c, &why), "%.*s", (int)why.n, (char *)why.p);
+        count++;
+        buf_finish(&why);
+        free(c);
+    }
+    closedir(d);
+    cr_assert_geq(count, 3);
+}
+
+Test(cluster, a_file_that_cannot_be_read_is_named) {
+    struct cluster *c = xcalloc(1, sizeof *c);
+    struct buf why = {0};
+    cr_assert_not(cluster_load("/nonexistent/cluster.json", c, &why));
+    CHECK_TEXT(why, "/nonexistent/cluster.json: No such file or directory");
+    cr_assert_not(cluster_load("/", c, &why));
+    CHECK_TEXT(why, "/: Is a directory");
+    buf_finish(&why);
+    free(c);
+}
+
+static void append_nodes(struct buf *b, int from, int count) {
+    for (int i = from; i < from + count; i++)
+        buf_printf(b, "%s\"%d\":{\"client\":\"h:%d\",\"peer\":\"h:%d\"}", i == from ? "" : ",", i, 2 * i + 1, 2 * i + 2);
+}
+
+static void check_size(struct buf *json, bool sound, const char *message) {
+    struct cluster *c = xcalloc(1, sizeof *c);
+    struct buf why = {0};
+    cr_assert_eq(cluster_parse("f", buf_slice_of(json), c, &why), sound, "%.*s", (int)why.n, (char *)why.p);
+    if (!sound) CHECK_TEXT(why, message);
+    buf_finish(&why);
+    buf_finish(json);
+    free(c);
+}
+
+Test(cluster, the_most_datacenters_nodes_and_tables_are_taken_and_one_more_is_not) {
+    struct buf b = {0};
+    for (int more = 0; more <= 1; more++) {
+        buf_text(&b, "{\"cluster\":\"c\",\"datacenters\":{\"us\":{\"nodes\":{");
+        append_nodes(&b, 1, 100);
+        buf_text(&b, "}},\"eu\":{\"nodes\":{");
+        append_nodes(&b, 101, NODES_MAX - 100 + more);
+        buf_text(&b, "}}}}");
+        check_size(&b, !more, "f: datacenters: expected at most 128 nodes in all, got more");
+
+        buf_text(&b, "{\"cluster\":\"c\",\"datacenters\":{");
+        for (int i = 0; i < DCS_MAX + more; i++) {
+            buf_printf(&b, "%s\"dc%d\":{\"nodes\":{", i == 0 ? "" : ",", i);
+            append_nodes(&b, i + 1, 1);
+            buf_text(&b, "}}");
+        }
+        buf_text(&b, "}}");
+        check_size(&b, !more, "f: datacenters: expected at most 32 datacenters, got 33");
+
+        buf_text(&b, "{\"cluster\":\"c\",\"datacenters\":{\"us\":{\"nodes\":{");
+        append_nodes(&b, 1, 1);
+        buf_text(&b, "}}},\"tables\":{\"*\":{\"conflict\":\"lww\"}");
+        for (int i = 0; i < TABLES_MAX + more; i++) buf_printf(&b, ",\"t%d\":{\"conflict\":\"lww\"}", i);
+        buf_text(&b, "}}");
+        check_size(&b, !more, "f: tables: expected at most 1024 tables, got more");
+    }
+}
+
+Test(cluster, a_file_cut_anywhere_is_refused_in_one_line) {
+    struct cluster *c = xcalloc(1, sizeof *c);
+    struct buf why = {0};
+    for (size_t n = 0; n < sizeof most - 1; n++) {
+        struct slice cut = exact_copy(SLICE(most, n));
+        cr_assert_not(cluster_parse("f", cut, c, &why));
+        cr_assert(why.n > 4 && memcmp(why.p, "f:", 2) == 0 && memchr(why.p, '\n', why.n) == NULL, "%.*s", (int)why.n, (char *)why.p);
+        free_copy(cut);
+    }
+    buf_finish(&why);
+    free(c);
+}
+
+Test(cluster, a_changed_byte_anywhere_is_taken_or_refused_in_one_line) {
+    struct cluster *c = xcalloc(1, sizeof *c);
+    struct buf why = {0};
+    uint64_t seed = 12;
+    int taken = 0, refused = 0;
+    for (size_t at = 0; at < sizeof most - 1; at++) {
+        for (int i = 0; i < 8; i++) {
+            struct slice copy = exact_copy(SLICE(most, sizeof most - 1));
+            ((uint8_t *)(uintptr_t)copy.p)[at] = (uint8_t)draw(&seed);
+            if (cluster_parse("f", copy, c, &why)) {
+                taken++;
+            } else {
+                refused++;
+                cr_assert(why.n > 4 && memcmp(why.p, "f:", 2) == 0 && memchr(why.p, '\n', why.n) == NULL, "%.*s", (int)why.n, (char *)why.p);
+            }
+            free_copy(copy);
+        }
+    }
+    cr_assert_gt(taken, 0);
+    cr_assert_gt(refused, 0);
+    buf_finish(&why);
+    free(c);
+}
