@@ -192,6 +192,29 @@ Test(cluster, a_file_that_cannot_be_read_is_named) {
     free(c);
 }
 
+static void check_size(struct buf *json, bool sound, const char *message);
+
+static void put_many(struct buf *b, char c, int count) {
+    for (int i = 0; i < count; i++) buf_u8(b, (uint8_t)c);
+}
+
+Test(cluster, the_longest_host_and_password_are_taken_and_one_byte_more_is_not) {
+    struct buf b = {0};
+    for (int more = 0; more <= 1; more++) {
+        buf_text(&b, "{\"cluster\":\"c\",\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"");
+        put_many(&b, 'h', 255 + more);
+        buf_text(&b, ":1\",\"peer\":\"h:2\"}}}}}");
+        check_size(&b, !more,
+                   "f: datacenters.us.nodes.1.client: expected \"host:port\", the host a name, an IPv4 address or an [IPv6 address], got "
+                   "\"hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh...\"");
+
+        buf_text(&b, "{\"cluster\":\"c\",\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"h:1\",\"peer\":\"h:2\"}}}},\"password\":\"");
+        put_many(&b, 'x', 255 + more);
+        buf_text(&b, "\"}");
+        check_size(&b, !more, "f: password: expected a text of at most 255 bytes, got 256 bytes");
+    }
+}
+
 static void append_nodes(struct buf *b, int from, int count) {
     for (int i = from; i < from + count; i++)
         buf_printf(b, "%s\"%d\":{\"client\":\"h:%d\",\"peer\":\"h:%d\"}", i == from ? "" : ",", i, 2 * i + 1, 2 * i + 2);

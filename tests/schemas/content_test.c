@@ -54,8 +54,8 @@ static int model_find(const struct model *m, const char *name) {
 
 static void model_set(struct model *m, const char *name, const char *value) {
     int at = model_find(m, name);
-    if (at < 0) strcpy(m->names[at = m->count++], name);
-    strcpy(m->values[at], value);
+    if (at < 0) memcpy(m->names[at = m->count++], name, strlen(name) + 1);
+    memcpy(m->values[at], value, strlen(value) + 1);
 }
 
 static void model_remove(struct model *m, const char *name) {
