@@ -214,10 +214,10 @@ static void collect_commit(struct engine *e) {
 const struct engine_updates *engine_updates(struct engine *e) {
     if (e->collected) clear_updates(e);
     if (!e->updates.fatal) {
+        forward_updates(e);
         requests_updates(e);
         e->ack_early_held = bug(e, BUG_ACK_EARLY) && !e->ack_early_held;
         if (!e->ack_early_held) engine_close_own_block(e);
-        forward_updates(e);
         links_updates(e);
         if (flush_is_due(e)) start_flush(e);
         collect_commit(e);

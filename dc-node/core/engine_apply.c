@@ -13,18 +13,19 @@ static struct siblings *decode_row(struct engine *e, const struct stored_row *ro
     return &e->siblings;
 }
 
-static void describe_row(struct engine *e, struct stored_row *row, const struct siblings *s) {
-    row->live = s->n && siblings_live(s) && s->v[policy_winner(POLICY_LWW, s, e->origins)].content.n;
-    row->tombstone = s->n && !siblings_live(s);
-    row->digest = s->n ? row_digest(stored_key(row), s, e->origins) : 0;
-    row->expires_ms = s->n ? siblings_expire_ms(s) : 0;
+static struct row_facts describe(const struct engine *e, struct slice key, const struct siblings *s) {
+    bool live = s->n && siblings_live(s);
+    return (struct row_facts){.live = live && s->v[policy_winner(POLICY_LWW, s, e->origins)].content.n,
+                              .tombstone = s->n && !live,
+                              .digest = live ? row_digest(key, s, e->origins) : 0,
+                              .expires_ms = live ? siblings_expire_ms(s) : 0};
 }
 
 int engine_load_row(void *engine, struct stored_row *row) {
     struct engine *e = engine;
     struct siblings *s = decode_row(e, row, true);
     if (e->updates.fatal || !s->n) return STORE_FAILED;
-    describe_row(e, row, s);
+    row->facts = describe(e, stored_key(row), s);
     return 0;
 }
 
@@ -35,14 +36,12 @@ struct stored_row *engine_get_row(struct engine *e, uint64_t hash, struct slice 
 }
 
 static void put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct siblings *s) {
-    uint64_t old_digest = old ? old->digest : 0;
-    bool old_live = old && old->live;
+    struct row_facts before = old ? old->facts : (struct row_facts){0}, after = describe(e, key, s);
     buf_clear(&e->row_bytes);
     if (s->n) row_encode(s, e->origins, &e->row_bytes);
-    struct stored_row *row = rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes)); /* old may be gone now */
-    describe_row(e, row, s);
-    e->digest += row->digest - old_digest;
-    e->live_rows += (uint64_t)row->live - (uint64_t)old_live;
+    rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes))->facts = after; /* old, and what s borrows from it, may be gone now */
+    e->digest += after.digest - before.digest;
+    e->live_rows += (uint64_t)after.live - (uint64_t)before.live;
 }
 
 /* ---- the journal ---- */
@@ -152,7 +151,7 @@ static uint32_t own_deps(struct engine *e) {
         if (e->moved[i] != e->own) e->deps[n++] = (struct dot){e->moved[i], vv_get(&e->vv, e->moved[i])};
     }
     e->moved_count = 0;
-    qsort_r(e->deps, n, sizeof *e->deps, by_origin, e->origins);
+    if (n > 1) qsort_r(e->deps, n, sizeof *e->deps, by_origin, e->origins);
     return n;
 }
 
@@ -394,7 +393,7 @@ static void collect_tombstones(struct engine *e) {
         struct slice key = read_slice(&r);
         uint64_t hash = hash64(key);
         struct stored_row *row = engine_get_row(e, hash, key);
-        if (row && row->tombstone) {
+        if (row && row->facts.tombstone) {
             struct siblings *s = decode_row(e, row, false);
             if (collectable(e, s)) {
                 s->n = 0;
@@ -409,7 +408,7 @@ static void collect_tombstones(struct engine *e) {
 
 static bool reap_is_ours(struct engine *e, struct slice key, uint64_t upto_ms) {
     struct stored_row *row = engine_get_row(e, hash64(key), key);
-    if (!row || !row->live || !row->expires_ms || row->expires_ms > upto_ms) return false;
+    if (!row || !row->facts.live || !row->facts.expires_ms || row->facts.expires_ms > upto_ms) return false;
     struct siblings *s = decode_row(e, row, false);
     const struct version *winner = &s->v[policy_winner(POLICY_LWW, s, e->origins)];
     return engine_source(e, winner->dot.origin)->dc == (int32_t)e->self_dc;

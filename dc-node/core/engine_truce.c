@@ -80,7 +80,7 @@ static void reply_loss(struct call *c, const struct loss *l) {
     reply_integer(c->reply, (int64_t)l->wall_ms);
 }
 
-static bool has_prefix(struct slice s, struct slice prefix) { return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0; }
+static bool has_prefix(struct slice s, struct slice prefix) { return !prefix.n || (s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0); }
 
 /* Entries whose key begins with prefix, into the reply; returns how many. */
 static uint32_t reply_losses(struct call *c, struct slice prefix, int64_t limit) {

@@ -71,8 +71,8 @@ int rows_get(struct rows *r, uint64_t hash, struct slice key, struct stored_row 
                 release(r, row);
                 return STORE_FAILED;
             }
-            row->tombstone_indexed = row->tombstone;
-            row->expires_indexed_ms = row->expires_ms;
+            row->tombstone_indexed = row->facts.tombstone;
+            row->expires_indexed_ms = row->facts.expires_ms;
             struct stored_row **head = &r->buckets[bucket_of(r, hash)];
             row->next = *head;
             *head = row;
@@ -89,8 +89,8 @@ struct stored_row *rows_put(struct rows *r, uint64_t hash, struct slice key, str
     r->dirty_bytes += size_of(new);
     if (old) {
         new->next = old->next;
-        new->tombstone_indexed = old->frozen ? old->tombstone : old->tombstone_indexed;
-        new->expires_indexed_ms = old->frozen ? old->expires_ms : old->expires_indexed_ms;
+        new->tombstone_indexed = old->frozen ? old->facts.tombstone : old->tombstone_indexed;
+        new->expires_indexed_ms = old->frozen ? old->facts.expires_ms : old->expires_indexed_ms;
     }
     *at = new;
     if (old && old->dirty && !old->frozen) { /* takes its place among the dirty */
@@ -138,8 +138,8 @@ void rows_flushed(struct rows *r) {
     for (size_t i = 0; i < r->flush.rows_count; i++) {
         struct stored_row *row = r->flush.rows[i];
         row->dirty = row->frozen = false;
-        row->tombstone_indexed = row->tombstone;
-        row->expires_indexed_ms = row->expires_ms;
+        row->tombstone_indexed = row->facts.tombstone;
+        row->expires_indexed_ms = row->facts.expires_ms;
         if (row->superseded) {
             release(r, row);
         } else if (!row->row_bytes) {

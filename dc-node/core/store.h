@@ -10,16 +10,21 @@
 
 #define STORE_FAILED (-1)
 
+/* What follows from a row's siblings. */
+struct row_facts {
+    uint64_t digest;     /* its term in the digest */
+    uint64_t expires_ms; /* 0: never */
+    bool tombstone;      /* holds nothing but tombstones: to be found by store_ops.scan_tombstones */
+    bool live;           /* readers see something */
+};
+
 /* A row in memory: immutable once made, so that a flush can read it on another thread. */
 struct stored_row {
     uint64_t hash;       /* hash64(key): rows are ordered by (hash, key), which makes SCAN stateless */
-    uint64_t digest;     /* its term in the digest */
-    uint64_t expires_ms; /* 0: never */
+    struct row_facts facts;
     uint32_t key_bytes, row_bytes; /* row_bytes == 0: there is no such row (any more) */
-    bool tombstone;      /* holds nothing but tombstones: to be found by store_ops.scan_tombstones */
     bool tombstone_indexed; /* was such a row when last flushed */
     uint64_t expires_indexed_ms; /* expires_ms when last flushed: its index entry goes with the next flush if it is another now */
-    bool live;           /* readers see something */
     /* the engine's own marks; a flush does not look at them */
     struct stored_row *next;
     uint32_t dirty_slot;

@@ -26,8 +26,8 @@ void txn_finish(struct txn *t) {
 /* ---- reading ---- */
 
 struct slice engine_view(struct engine *e, const struct stored_row *row, uint64_t now_ms) {
-    if (!row || !row->live) return SLICE(NULL, 0);
-    if (row->expires_ms && row->expires_ms <= now_ms) {
+    if (!row || !row->facts.live) return SLICE(NULL, 0);
+    if (row->facts.expires_ms && row->facts.expires_ms <= now_ms) {
         e->count.expired_reads++;
         return SLICE(NULL, 0);
     }
@@ -139,8 +139,10 @@ bool txn_set_columns(struct txn *t, struct slice key, enum content_type type, co
     if (!fits(t, key, more)) return false;
     size_t had = c.n ? content_count(c) : 0;
     struct content_column *all = xmalloc((had + count) * sizeof *all);
-    struct content_columns each = content_columns(c);
-    for (size_t i = 0; i < had; i++) content_next(&each, &all[i].name, &all[i].value);
+    if (had) {
+        struct content_columns each = content_columns(c);
+        for (size_t i = 0; i < had; i++) content_next(&each, &all[i].name, &all[i].value);
+    }
     memcpy(all + had, columns, count * sizeof *all);
     content_make(&t->scratch, type, c.n ? content_expires_ms(c) : 0, all, had + count);
     free(all);

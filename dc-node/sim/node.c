@@ -50,6 +50,7 @@ static void enter(struct world *w, struct node *n, struct waiting_input *in) {
     switch (in->type) {
     case INPUT_LINK_UP:
         n->link_epochs[in->peer] = in->epoch;
+        if (node_alive(&w->nodes[in->peer])) i.run = engine_run(w->nodes[in->peer].engine);
         node_step(w, n, &i);
         break;
     case INPUT_LINK_DOWN:
@@ -149,12 +150,17 @@ void node_wake(struct world *w, struct node *n, uint64_t at_us) {
     node_step(w, n, &in);
 }
 
-static bool commit(struct world *w, struct node *n, bool sync) {
+static bool commit(struct world *w, struct node *n, enum world_commit how) {
     struct store *s = sim_store_base(n->store);
     w->counts.commits++;
-    if (s->ops->commit(s, &n->updates->commit, engine_origins(n->engine), sync) != 0) return false;
-    if (w->watcher.committed) w->watcher.committed(w->watcher.arg, n->index, sim_store_commits(n->store));
-    return true;
+    bool made = s->ops->commit(s, &n->updates->commit, engine_origins(n->engine), how == WORLD_COMMIT_SYNCED) == 0;
+    if (!made) how = WORLD_COMMIT_DOUBTFUL;
+    if (w->watcher.committed) w->watcher.committed(w->watcher.arg, n->index, how);
+    return made;
+}
+
+void world_fail_commit(struct world *w, uint32_t node, uint64_t n, bool applied) {
+    if (node_alive(&w->nodes[node])) sim_store_fail_commits(w->nodes[node].store, n, applied);
 }
 
 static void answer(struct world *w, struct node *n) {
@@ -204,7 +210,7 @@ void node_stage(struct world *w, struct node *n, enum stage stage) {
             stage_in(w, n, STAGE_SEND, 0);
         break;
     case STAGE_COMMIT:
-        if (!commit(w, n, w->cluster->fsync)) {
+        if (!commit(w, n, w->cluster->fsync ? WORLD_COMMIT_SYNCED : WORLD_COMMIT_MADE)) {
             trace_note(w, n->index, "the store failed", 0);
             n->stage = STAGE_NONE;
             world_kill(w, n->index, CRASH_PROCESS);
@@ -282,13 +288,13 @@ void world_kill(struct world *w, uint32_t node, enum crash kind) {
     struct node *n = &w->nodes[node];
     if (!node_alive(n)) return;
     trace_note(w, node, kind == CRASH_PROCESS ? "kill" : "power cut", n->run);
-    if (n->busy && n->stage == STAGE_COMMIT && prng_chance(&w->disk, 1, 2)) commit(w, n, false); /* it was under way */
+    if (n->busy && n->stage == STAGE_COMMIT && prng_chance(&w->disk, 1, 2)) commit(w, n, WORLD_COMMIT_DOUBTFUL); /* it was under way */
     forget_engine(w, n);
     memset(n->link_epochs, 0, w->nodes_count * sizeof *n->link_epochs);
     sim_store_crash(n->store, kind, &w->disk);
     network_node_stopped(w, node, kind == CRASH_PROCESS);
     clients_node_stopped(w, node);
-    if (w->watcher.stopped) w->watcher.stopped(w->watcher.arg, node, kind, sim_store_commits(n->store));
+    if (w->watcher.stopped) w->watcher.stopped(w->watcher.arg, node, kind);
 }
 
 void world_pause(struct world *w, uint32_t node) {

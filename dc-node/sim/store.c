@@ -371,8 +371,8 @@ void sim_store_flush_begin(struct sim_store *s, const struct flush *f) {
         const struct stored_row *r = f->rows[i];
         assert(r->hash == hash64(stored_key(r)));
         s->flush.rows[i] = record_create(numbered_name(&s->name, r->hash, stored_key(r)), stored_value(r));
-        s->flush.marks[i].expires_ms = r->row_bytes > 0 ? r->expires_ms : 0;
-        s->flush.marks[i].tombstone = r->row_bytes > 0 && r->tombstone;
+        s->flush.marks[i].expires_ms = r->row_bytes > 0 ? r->facts.expires_ms : 0;
+        s->flush.marks[i].tombstone = r->row_bytes > 0 && r->facts.tombstone;
     }
     buf_put(&s->flush.checkpoint, f->checkpoint.p, f->checkpoint.n);
 }

@@ -72,8 +72,8 @@ void table_merge(struct table *t, struct record **changes, size_t n) {
     struct table merged = {0};
     table_reserve(&merged, t->n + n);
     size_t old = 0;
+    for (size_t i = 1; i < n; i++) assert(slice_compare(record_name(changes[i - 1]), record_name(changes[i])) < 0);
     for (size_t i = 0; i < n; i++) {
-        assert(i == 0 || slice_compare(record_name(changes[i - 1]), record_name(changes[i])) < 0);
         int order = -1;
         while (old < t->n && (order = slice_compare(record_name(t->records[old]), record_name(changes[i]))) < 0)
             merged.records[merged.n++] = t->records[old++];

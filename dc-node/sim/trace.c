@@ -84,8 +84,8 @@ static void put_flush(struct buf *b, const struct flush *f) {
     for (size_t i = 0; i < f->rows_count; i++) {
         buf_slice(b, stored_key(f->rows[i]));
         buf_slice(b, stored_value(f->rows[i]));
-        buf_u64(b, f->rows[i]->expires_ms);
-        buf_u8(b, f->rows[i]->tombstone);
+        buf_u64(b, f->rows[i]->facts.expires_ms);
+        buf_u8(b, f->rows[i]->facts.tombstone);
     }
     buf_slice(b, buf_slice_of(&f->checkpoint));
 }

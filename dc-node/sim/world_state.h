@@ -1,5 +1,6 @@
 /* The simulated world's state, shared by the files of this folder; nobody else includes it. */
 #pragma once
+#include <stdalign.h>
 #include "happenings.h"
 #include "world.h"
 
@@ -74,7 +75,7 @@ struct request {
     uint64_t number, invoked_us;
     struct request_watcher watcher;
     bool arrived, taken;
-    uint8_t bytes[];
+    alignas(struct slice) uint8_t bytes[];
 };
 
 struct client {
