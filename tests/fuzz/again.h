@@ -1,0 +1,10 @@
+/* What was decoded, encoded again: the targets compare it with the input. */
+#pragma once
+#include "fuzz.h"
+
+/* Every content that was taken has one form, and all operations on it give contents that are taken. */
+void check_content(struct slice c);
+/* Every body of a block, as far as it is an event. */
+void check_block(struct slice bytes, struct origins *t);
+/* One body; whether it was taken. */
+bool check_event(struct dot dot, struct slice body, struct origins *t);

@@ -1,0 +1,33 @@
+/* The input is a cluster file. */
+#include "../../schemas/cluster.h"
+#include "fuzz.h"
+#include <string.h>
+
+static void check_taken(const struct cluster *c) {
+    EXPECT(name_allowed(slice_text(c->name)), "an allowed name");
+    EXPECT(c->dcs_count >= 1 && c->dcs_count <= DCS_MAX && c->nodes_count >= c->dcs_count && c->nodes_count <= NODES_MAX, "counts in their limits");
+    for (uint32_t i = 0; i < c->nodes_count; i++) {
+        const struct cluster_node *n = &c->nodes[i];
+        EXPECT(cluster_find(c, slice_text(n->name)) == (int)i, "that a node is found by its name");
+        EXPECT(n->client_port != 0 && n->peer_port != 0 && n->client_host[0] != '\0' && n->peer_host[0] != '\0', "endpoints");
+    }
+    for (uint32_t i = 0; i < c->tables_count; i++) {
+        struct buf key = {0};
+        buf_printf(&key, "%s:1", c->tables[i].name);
+        EXPECT(cluster_table_of(c, buf_slice_of(&key)) == &c->tables[i], "that a table is found by a key");
+        buf_finish(&key);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static struct cluster c;
+    struct buf why = {0};
+    if (cluster_parse("file", SLICE(data, size), &c, &why)) {
+        check_taken(&c);
+    } else {
+        EXPECT(why.n > 6 && memcmp(why.p, "file:", 5) == 0, "a reason that begins with the file");
+        EXPECT(memchr(why.p, '\n', why.n) == NULL, "one line");
+    }
+    buf_finish(&why);
+    return 0;
+}
