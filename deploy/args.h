@@ -17,7 +17,7 @@ struct run;
     X(pause, "NODE...", "", "stop the process where it is (SIGSTOP)")                                                                                \
     X(resume, "NODE...", "", "let it go on (SIGCONT)")                                                                                               \
     X(do, "DC|NODE \"COMMAND\"", "raw", "run a Redis command there; quoting as in redis-cli")                                                        \
-    X(conflicts, "[DC|NODE] [KEY]", "", "the conflict journal: what lost, with its value, and against what")                                         \
+    X(conflicts, "[DC|NODE] [KEY]", "limit", "the conflict journal: what lost, with its value, and against what; of keys that begin with KEY")       \
     X(help, "[VERB]", "", "this text")                                                                                                               \
     X(version, "", "", "the version")
 
@@ -35,6 +35,7 @@ struct run;
     X(jitter, true, "5ms", "up to so much more or less")                                                                                             \
     X(loss, true, "1%", "of the frames")                                                                                                             \
     X(rate, true, "1mbit", "bits per second; bytes per second as 100kb, 1mb")                                                                        \
+    X(limit, true, "N", "show so many entries (default 1000)")                                                                                       \
     X(raw, false, "", "replies without types and quotes, as redis-cli prints them into a pipe")
 
 struct args {

@@ -2,6 +2,7 @@
 #include "client.h"
 #include "print.h"
 #include "run.h"
+#include "units.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,26 +62,44 @@ static int node_of_words(struct run *r, const char **ret_key, struct buf *why) {
     return -1;
 }
 
+static redisReply *ask_journal(struct run *r, uint32_t node, const char *key, uint64_t limit, struct buf *why) {
+    char count[24];
+    snprintf(count, sizeof count, "%llu", (unsigned long long)limit + 1);
+    const char *argv[] = {"TRUCE.CONFLICTS", key ? key : "", "LIMIT", count};
+    redisReply *reply = node_ask(r->local.cluster, node, 4, argv, NULL, LIST_TIMEOUT_MS, why);
+    if (reply == NULL || reply->type == REDIS_REPLY_ARRAY) return reply;
+    buf_printf(why, "%s", reply->str ? reply->str : "an unexpected reply");
+    freeReplyObject(reply);
+    return NULL;
+}
+
+static void show_journal(struct run *r, const char *node, const char *key, const redisReply *reply, uint64_t limit) {
+    bool more = reply->elements > limit;
+    size_t count = more ? (size_t)limit : reply->elements;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) json_array_append_new(list, entry_json(reply->element[i]));
+    say(r, "Conflict journal of %s%s%s: %zu %s%s.", node, key ? ", keys that begin with " : "", key ? key : "", count,
+        count == 1 ? "entry" : "entries", more ? " of more (--limit)" : "");
+    if (!r->args.json && count > 0) print_entries(list);
+    json_object_set_new(r->json, "node", json_string(node));
+    json_object_set_new(r->json, "more", json_boolean(more));
+    json_object_set_new(r->json, "conflicts", list);
+}
+
 int verb_conflicts(struct run *r) {
+    uint64_t limit = 1000;
+    if (r->args.limit && !parse_count(r->args.limit, 1, UINT32_MAX, &limit))
+        return fail(r, EXIT_USAGE, "--limit: expected a number from 1 to %u, got %s", UINT32_MAX, r->args.limit);
     int code = run_open(r, false);
     if (code != 0) return code;
     struct buf why = {0};
     const char *key = NULL;
-    redisReply *reply = NULL;
     int node = node_of_words(r, &key, &why);
-    if (node >= 0)
-        reply = node_ask(r->local.cluster, (uint32_t)node, key ? 2 : 1, (const char *[]){"TRUCE.CONFLICTS", key}, NULL, LIST_TIMEOUT_MS, &why);
-    if (reply != NULL && reply->type != REDIS_REPLY_ARRAY) buf_printf(&why, "%s", reply->str ? reply->str : "an unexpected reply");
-    if (why.n > 0) code = fail(r, node < 0 ? EXIT_USAGE : EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
-    if (code == 0) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < reply->elements; i++) json_array_append_new(list, entry_json(reply->element[i]));
-        say(r, "Conflict journal of %s: %zu %s%s%s.", node_name(&r->local, (uint32_t)node), reply->elements,
-            reply->elements == 1 ? "entry" : "entries", key ? " for " : "", key ? key : "");
-        if (!r->args.json && reply->elements > 0) print_entries(list);
-        json_object_set_new(r->json, "node", json_string(node_name(&r->local, (uint32_t)node)));
-        json_object_set_new(r->json, "conflicts", list);
-    }
+    redisReply *reply = node >= 0 ? ask_journal(r, (uint32_t)node, key, limit, &why) : NULL;
+    if (reply == NULL)
+        code = fail(r, node < 0 ? EXIT_USAGE : EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
+    else
+        show_journal(r, node_name(&r->local, (uint32_t)node), key, reply, limit);
     freeReplyObject(reply);
     buf_finish(&why);
     return code;
