@@ -27,8 +27,8 @@ static int await(struct run *r, uint32_t node, pid_t child, bool (*ready)(const 
                  const char *what) {
     uint64_t deadline_ms = mono_ms() + READY_TIMEOUT_MS;
     struct buf why = {0};
-    bool ok, ended = false;
-    while (!(ok = ready(r->local.cluster, node, &why)) && !ended && mono_ms() < deadline_ms) {
+    bool ok = false, ended = false;
+    while (!ended && !(ok = ready(r->local.cluster, node, &why)) && mono_ms() < deadline_ms) {
         buf_clear(&why);
         ended = child != 0 && process_ended(&r->local, node, child, &why);
         if (!ended) nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);

@@ -104,14 +104,15 @@ static void print_troubles(const json_t *nodes, struct buf *out) {
             if (diverged)
                 buf_printf(out, "%s and %s DISAGREE: equal version vectors, different digests\n", text_of(node, "node"), text_of(peer, "node"));
             if (strcmp(state, "up") == 0 && *why == '\0') continue;
-            buf_printf(out, "%s -> %s: %s%s%s\n", text_of(node, "node"), text_of(peer, "node"), state, *why ? ": " : "", why);
+            bool told = strncmp(why, state, strlen(state)) == 0; /* the reason begins with the state */
+            buf_printf(out, "%s -> %s: %s%s%s\n", text_of(node, "node"), text_of(peer, "node"), told ? "" : state, *why && !told ? ": " : "", why);
         }
         json_array_foreach(json_object_get(status, "alarms"), k, alarm)
             buf_printf(out, "%s: ALARM: %s\n", text_of(node, "node"), json_string_value(alarm));
     }
 }
 
-static void print_status(struct run *r, const json_t *nodes, bool settled, struct buf *out) {
+static void print_status(const json_t *nodes, bool settled, struct buf *out) {
     struct table t = {.columns = 7};
     static const char *const heads[] = {"NODE", "ROLE", "ROWS", "LAG", "VERSION VECTOR", "DIGEST", "LINKS"};
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) table_cell(&t, "%s", heads[i]);
@@ -132,7 +133,7 @@ static int show(struct run *r, bool clear) {
     json_object_set_new(r->json, "dir", json_string(r->local.dir));
     json_object_set_new(r->json, "settled", json_boolean(settled));
     json_object_set_new(r->json, "nodes", nodes);
-    print_status(r, nodes, settled, &text);
+    print_status(nodes, settled, &text);
     if (!r->args.json && clear) printf("\033[H\033[2J");
     if (!r->args.json) fwrite(text.p, 1, text.n, stdout);
     fflush(stdout);
