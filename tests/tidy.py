@@ -32,6 +32,7 @@ PURE_HEADERS_BANNED = ["time.h", "sys/time.h", "sys/socket.h", "sys/random.h", "
 PURE_SYMBOLS_BANNED = re.compile(
     r"^(nng_|rocksdb_|pthread_create|socket$|connect$|accept4?$|open$|openat$|creat$|read$|write$|pread|pwrite|fsync|fdatasync|"
     r"clock_gettime|gettimeofday|time$|localtime|rand$|random$|srand|drand48|getrandom|getentropy|nanosleep|usleep|sleep$)")
+GENERATED = ["version.h"]  # by the build
 FILE_READERS = {"schemas": ["cluster.c"]}  # reads the cluster file
 BANNED_CALLS = re.compile(r"\b(sprintf|vsprintf|strcpy|strcat|stpcpy|gets|strtok|alloca|tmpnam|mktemp)\s*\(")
 BANNED_WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|not (yet )?implemented|\b(placeholder|lorem ipsum)\b", re.IGNORECASE)
@@ -87,7 +88,7 @@ def check_includes(sources):
             if own:
                 target = os.path.normpath(os.path.join(os.path.dirname(path), own.group(1)))
                 there = room_of(target)
-                if not os.path.exists(os.path.join(ROOT, target)):
+                if not os.path.exists(os.path.join(ROOT, target)) and os.path.basename(target) not in GENERATED:
                     rooms.append(f"{path}:{number}: {own.group(1)} is not beside it: own headers are included by their relative path")
                 elif room in MAY_INCLUDE and there != room and there not in MAY_INCLUDE[room]:
                     rooms.append(f"{path}:{number}: {room} must not know {there or target}")
@@ -128,7 +129,7 @@ def check_lines(sources, scripts):
     for path in sources + scripts:
         text = read(path)
         for number, line in enumerate(text.splitlines(), 1):
-            if len(line) > LINE_LENGTH_MAX and not path.endswith(".json"):
+            if len(line) > LINE_LENGTH_MAX and not path.endswith(".json") and not line.startswith("|"):
                 length.append(f"{path}:{number}: {len(line)} columns")
             if path in sources and BANNED_CALLS.search(line):
                 calls.append(f"{path}:{number}: {line.strip()}")

@@ -14,11 +14,11 @@ const int verbs_count = sizeof verbs / sizeof verbs[0];
 
 /* A command line, split at its spaces; the words stay until the next call. */
 static bool parse(struct args *a, char why[static 256], const char *line) {
-    static char text[256];
+    static char text[256], *save;
     static char *argv[16];
     int argc = 0;
     snprintf(text, sizeof text, "%s", line);
-    for (char *word = strtok(text, " "); word != NULL && argc < 16; word = strtok(NULL, " ")) argv[argc++] = word;
+    for (char *word = strtok_r(text, " ", &save); word != NULL && argc < 16; word = strtok_r(NULL, " ", &save)) argv[argc++] = word;
     return args_parse(argc, argv, a, why);
 }
 

@@ -116,7 +116,7 @@ class Cluster:
 
     def run(self, *args):
         """(exit code, stdout, stderr) of a verb."""
-        done = subprocess.run([TRUCE, *args, "--dir", self.dir], capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run([TRUCE, *args, "--dir", self.dir], capture_output=True, text=True, timeout=1000, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def truce(self, *args):
