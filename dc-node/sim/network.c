@@ -121,7 +121,8 @@ static void try_soon(struct world *w, uint32_t a, uint32_t b) {
     struct connection *c = connection(w, a, b);
     if (c->try_due) return;
     c->try_due = true;
-    uint64_t at = w->now_us + 1 + world_draw(&w->network, w->options.reconnect_us_max);
+    uint64_t from = c->attempt_ends_us > w->now_us ? c->attempt_ends_us : w->now_us;
+    uint64_t at = from + 1 + world_draw(&w->network, w->options.reconnect_us_max);
     world_schedule(w, at, (struct happening){.kind = HAPPENS_TRY, .a = a, .b = b});
 }
 
@@ -214,7 +215,8 @@ void network_try(struct world *w, uint32_t a, uint32_t b) {
     world_schedule(w, at_b, (struct happening){.kind = HAPPENS_LINK, .a = b, .b = a, .x = c->epoch, .y = true});
     uint64_t at_a = at_b + channel(w, b, a)->options.latency_us;
     if (at_a > channel(w, b, a)->latest_us) channel(w, b, a)->latest_us = at_a;
-    world_schedule(w, channel(w, b, a)->latest_us, (struct happening){.kind = HAPPENS_LINK, .a = a, .b = b, .x = c->epoch, .y = true});
+    c->attempt_ends_us = channel(w, b, a)->latest_us;
+    world_schedule(w, c->attempt_ends_us, (struct happening){.kind = HAPPENS_LINK, .a = a, .b = b, .x = c->epoch, .y = true});
 }
 
 /* ---- nodes come and go ---- */

@@ -121,6 +121,7 @@ void node_step(struct world *w, struct node *n, struct input *in) {
     in->now = node_now(w, n);
     trace_input(w, n, in);
     w->counts.steps++;
+    if (w->watcher.stepping) w->watcher.stepping(w->watcher.arg, n->index);
     engine_step(n->engine, in);
     if (w->watcher.stepped) w->watcher.stepped(w->watcher.arg, n->index);
     if (n->carry_due) return;

@@ -26,15 +26,21 @@ struct world_options {
 /* Options for a calm world: what a test starts from. */
 struct world_options world_calm(const struct cluster *c, uint64_t seed);
 
+enum world_commit {
+    WORLD_COMMIT_SYNCED,   /* on disk */
+    WORLD_COMMIT_MADE,     /* survives a crash of the process */
+    WORLD_COMMIT_DOUBTFUL, /* failed, or was under way at a crash: it may be there afterwards */
+};
 /* Told of what happens, for checkers. Any may be NULL. */
 struct world_watcher {
     void *arg;
-    void (*started)(void *arg, uint32_t node);                                         /* recovered; nothing was stepped yet */
-    void (*stopped)(void *arg, uint32_t node, enum crash kind, uint64_t kept_commits); /* the engine is gone already */
-    void (*applied)(void *arg, uint32_t node, const struct event *e, bool own);        /* inside a step */
-    void (*stepped)(void *arg, uint32_t node);                                         /* after every step */
-    void (*committed)(void *arg, uint32_t node, uint64_t commits);                     /* everything applied so far is in the store */
-    void (*broken)(void *arg, uint32_t node, const char *why);                         /* the engine said fatal, or cannot recover */
+    void (*started)(void *arg, uint32_t node);                                  /* recovered; nothing was stepped yet */
+    void (*stopped)(void *arg, uint32_t node, enum crash kind);                 /* the engine is gone already */
+    void (*stepping)(void *arg, uint32_t node);                                 /* before every step */
+    void (*applied)(void *arg, uint32_t node, const struct event *e, bool own); /* inside a step */
+    void (*stepped)(void *arg, uint32_t node);                                  /* after every step */
+    void (*committed)(void *arg, uint32_t node, enum world_commit how);         /* everything applied so far */
+    void (*broken)(void *arg, uint32_t node, const char *why);                  /* the engine said fatal, or cannot recover */
 };
 
 struct world *world_create(const struct world_options *o, const struct world_watcher *watcher);
@@ -54,6 +60,8 @@ bool world_settle(struct world *w, uint64_t max_us);
 /* ---- nodes ---- */
 void world_start(struct world *w, uint32_t node);
 void world_kill(struct world *w, uint32_t node, enum crash kind);
+/* The n-th commit from now fails, and with it the node; `applied`: what failed is there after a restart. */
+void world_fail_commit(struct world *w, uint32_t node, uint64_t n, bool applied);
 void world_pause(struct world *w, uint32_t node);
 void world_resume(struct world *w, uint32_t node);
 bool world_alive(const struct world *w, uint32_t node);

@@ -1,8 +1,8 @@
 /* The simulated world's state, shared by the files of this folder; nobody else includes it. */
 #pragma once
-#include <stdalign.h>
 #include "happenings.h"
 #include "world.h"
+#include <stdalign.h>
 
 /* What waits at the door of a node that is busy, paused, or takes no requests. */
 struct waiting_input {
@@ -60,6 +60,7 @@ struct channel {
 /* A connection between two nodes, seen from both ends; [0] is the lower node's. */
 struct connection {
     uint32_t epoch; /* of the latest attempt */
+    uint64_t attempt_ends_us;
     struct {
         uint32_t up; /* epoch, 0: down */
         uint64_t heard_us;

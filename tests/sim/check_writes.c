@@ -1,0 +1,90 @@
+#include "checks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WIDTH(s) (int)((s).n < 60 ? (s).n : 60), (const char *)(s).p
+
+/* ---- no silent loss ---- */
+
+void check_journaled(struct history *h, uint32_t node, const struct loss *l, const struct origins *t) {
+    struct dot dot = {history_ref(h, node, t, l->loser.dot.origin), l->loser.dot.n};
+    struct h_event *e = history_event(h, dot);
+    uint32_t key = history_key(h, l->key);
+    for (uint32_t i = 0; e && i < e->changes_count; i++) {
+        if (e->changes[i].key != key) continue;
+        if (!slice_equal(e->changes[i].content, l->loser.content) || e->stamp != l->loser.stamp)
+            history_fail(h, "I2", "node %u's journal has another value for %s than was written", node, h_dot(h, dot));
+        e->changes[i].journaled |= UINT32_C(1) << node;
+        return;
+    }
+    history_fail(h, "I2", "node %u's journal has %s for key %.*s, which nobody wrote", node, h_dot(h, dot), WIDTH(l->key));
+}
+
+static bool in_row(const struct h_row *row, const struct h_change *c) {
+    for (uint32_t i = 0; i < row->n; i++)
+        if (row->v[i] == c) return true;
+    return false;
+}
+
+static void note_known(const struct vv *vv, struct h_change *w) {
+    if (w->seen && h_in(vv, w) && h_covers(w, w->seen->event->dot)) w->seen->known = true;
+}
+
+static void check_version(struct history *h, struct h_change *v) {
+    const struct h_row *row = history_row(h, 0, v->key);
+    struct slice key = h->keys[v->key].name;
+    if (in_row(row, v)) {
+        if (v == h_winner(h, row)) return;
+        for (uint32_t i = 0; i < h->nodes_count; i++)
+            if (!(v->journaled >> i & 1))
+                history_fail(h, "I2", "%s of %.*s is hidden by %s, and not in the journal of node %u", h_dot(h, v->event->dot), WIDTH(key),
+                             h_dot(h, h_winner(h, row)->event->dot), i);
+        return;
+    }
+    if (!v->known && v->journaled == 0)
+        history_fail(h, "I2", "%s of %.*s has gone, nobody who saw it overwrote it, and it is in no journal", h_dot(h, v->event->dot), WIDTH(key));
+}
+
+void check_accounted(struct history *h) {
+    const struct vv *vv = &h->nodes[0].vv;
+    for (uint32_t i = 0; i < h->events_count; i++)
+        for (uint32_t j = 0; j < h->events[i]->changes_count; j++) note_known(vv, &h->events[i]->changes[j]);
+    for (uint32_t i = 0; i < h->events_count; i++)
+        for (uint32_t j = 0; j < h->events[i]->changes_count; j++) {
+            struct h_change *v = &h->events[i]->changes[j];
+            if (v->op != CHANGE_REAP && h_in(vv, v)) check_version(h, v);
+        }
+}
+
+/* ---- acknowledged writes ---- */
+
+struct h_event *check_write(struct history *h, uint32_t key, uint32_t from, struct slice value, enum outcome outcome, bool promised) {
+    const struct h_key *k = &h->keys[key];
+    struct h_event *made = NULL;
+    for (uint32_t i = from; i < k->n && !made; i++) {
+        struct slice content = k->changes[i]->content;
+        if (content.n >= value.n && memmem(content.p, content.n, value.p, value.n)) made = k->changes[i]->event;
+    }
+    if (outcome == OUTCOME_FAILED && made) history_fail(h, "I3", "%.*s was refused, but %s wrote it", WIDTH(value), h_dot(h, made->dot));
+    if (outcome != OUTCOME_OK) return made;
+    if (!made)
+        history_fail(h, "I2", "%.*s was acknowledged, but no event wrote it", WIDTH(value));
+    else if (promised && !vv_covers(&h->nodes[0].vv, made->dot))
+        history_fail(h, "I2", "%.*s was acknowledged, but its event %s is lost", WIDTH(value), h_dot(h, made->dot));
+    return made;
+}
+
+void check_counter(struct history *h, struct slice key, uint64_t ok, uint64_t unknown, bool promised) {
+    struct h_change *winner = h_winner(h, history_row(h, 0, history_key(h, key)));
+    uint64_t value = 0;
+    if (winner && winner->content.n > 0) {
+        struct slice text = content_string(winner->content);
+        for (size_t i = 0; i < text.n; i++) value = value * 10 + (uint64_t)(text.p[i] - '0');
+    }
+    if (promised && value < ok)
+        history_fail(h, "I8", "%.*s is %llu after %llu acknowledged increments", WIDTH(key), (unsigned long long)value, (unsigned long long)ok);
+    if (value > ok + unknown)
+        history_fail(h, "I8", "%.*s is %llu after %llu acknowledged increments and %llu of unknown outcome: one counted twice", WIDTH(key),
+                     (unsigned long long)value, (unsigned long long)ok, (unsigned long long)unknown);
+}

@@ -1,0 +1,48 @@
+/* The checkers of the invariants (FAULTS, part 2). Each looks at a history and reports what is broken with history_fail(). */
+#pragma once
+#include "../../conflict/journal.h"
+#include "history.h"
+
+/* ---- check_dots.c: I4 causality, I8 exactly once, I10 identity; just before the event counts at the node ---- */
+void check_applies(struct history *h, uint32_t node, const struct h_event *e);
+/* For an event just made: its deps are what its node has applied. */
+void check_deps(struct history *h, const struct h_event *e);
+
+/* ---- check_clocks.c: I11; for an event just made ---- */
+void check_stamp(struct history *h, const struct h_event *e);
+/* The node's clock shows this, and the true time is that. */
+void check_clock_shows(struct history *h, uint32_t node, uint64_t wall_ms, uint64_t true_ms);
+
+/* ---- check_convergence.c: I1, and the oracle; after every step ---- */
+void check_state(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t, uint64_t digest);
+void check_converged(struct history *h); /* at rest: all nodes run and have one VV */
+
+/* ---- check_recovery.c: persist comes first, so what was committed is there after a crash ---- */
+enum durability { DURABLE_SYNCED, DURABLE_MADE, DURABLE_MAYBE };
+/* What the node has applied so far was committed. */
+void check_committed(struct history *h, uint32_t node, enum durability how);
+void check_crashed(struct history *h, uint32_t node, bool machine);
+/* After history_started(). */
+void check_recovered(struct history *h, uint32_t node);
+
+/* ---- check_writes.c: I2 no lost write, I3 none from a failed one, I8 counters; at rest ---- */
+enum outcome { OUTCOME_OK, OUTCOME_FAILED, OUTCOME_UNKNOWN };
+void check_journaled(struct history *h, uint32_t node, const struct loss *l, const struct origins *t);
+void check_accounted(struct history *h);
+/* A write of a unique value, looked for from that change of the key on; returns its event, NULL: none. `promised`: what was acknowledged must be
+ * there. */
+struct h_event *check_write(struct history *h, uint32_t key, uint32_t from, struct slice value, enum outcome outcome, bool promised);
+void check_counter(struct history *h, struct slice key, uint64_t ok, uint64_t unknown, bool promised);
+
+/* ---- check_reads.c: I3 no phantom, I5 atomic visibility, I6 no resurrected delete ---- */
+struct h_read {
+    uint32_t node, key;
+    struct vv vv;                    /* of the node when it read */
+    const struct h_change *expected; /* what the oracle shows then, NULL: nothing */
+    uint64_t expires_ms, wall_ms;    /* of the row then, 0: never; of the node */
+    struct slice content;            /* what was read, for ever; n == 0: nothing */
+};
+struct h_read h_read_now(const struct history *h, uint32_t node, uint32_t key, uint64_t wall_ms);
+void check_read(struct history *h, const struct h_read *r);
+/* Rows that are only ever written together, with one value: what one transaction read of them. n == 0: absent. */
+void check_group_read(struct history *h, uint32_t node, const struct slice *values, uint32_t count);

@@ -1,0 +1,190 @@
+#include "faults.h"
+
+#include <stdlib.h>
+
+struct faults {
+    struct world *world;
+    const struct plan *plan;
+    struct prng prng;
+    bool going;
+};
+
+static uint64_t draw(struct faults *f, uint64_t below) { return prng_below(&f->prng, below); }
+static uint32_t nodes(const struct faults *f) { return f->plan->cluster->nodes_count; }
+static uint32_t dc_of(const struct faults *f, uint32_t node) { return f->plan->cluster->nodes[node].dc; }
+
+static void later(struct faults *f, uint64_t us, void (*call)(struct world *w, void *arg, uint64_t number), uint64_t number) {
+    world_at(f->world, world_now_us(f->world) + us, call, f, number);
+}
+
+static uint64_t length(struct faults *f) { return 10000 + draw(f, f->plan->faults.length_us_max); }
+
+/* ---- links ---- */
+
+static void heal_side(struct world *w, void *arg, uint64_t side) {
+    struct faults *f = arg;
+    for (uint32_t a = 0; a < nodes(f); a++)
+        for (uint32_t b = 0; b < nodes(f); b++)
+            if (a != b && (side >> a & 1) != (side >> b & 1)) world_heal(w, a, b);
+}
+
+/* Some DCs, or some nodes, on one side: a bit for each node. */
+static uint64_t draw_side(struct faults *f) {
+    uint64_t side = 0;
+    bool by_dc = draw(f, 3) > 0;
+    uint64_t bits = prng_next(&f->prng);
+    for (uint32_t i = 0; i < nodes(f); i++) side |= (bits >> (by_dc ? dc_of(f, i) : i) & 1) << i;
+    return side;
+}
+
+static void part(struct faults *f, uint64_t side, bool clog) {
+    bool one_way = f->plan->faults.one_way && draw(f, 2);
+    for (uint32_t a = 0; a < nodes(f); a++)
+        for (uint32_t b = 0; b < nodes(f); b++) {
+            if (a == b || (side >> a & 1) == (side >> b & 1) || (one_way && (side >> a & 1))) continue;
+            if (clog)
+                world_clog(f->world, a, b);
+            else
+                world_cut(f->world, a, b);
+        }
+}
+
+static void cut(struct faults *f) {
+    uint64_t side = draw_side(f);
+    part(f, side, false);
+    later(f, length(f), heal_side, side);
+}
+
+static void hold_back(struct faults *f) {
+    uint64_t side = draw_side(f);
+    part(f, side, true);
+    later(f, draw(f, 2) ? length(f) : 1000 + draw(f, 400000), heal_side, side);
+}
+
+static void flap_again(struct world *w, void *arg, uint64_t number) {
+    struct faults *f = arg;
+    uint64_t side = number >> 8, left = number & 255;
+    if (left % 2)
+        heal_side(w, f, side);
+    else if (f->going)
+        part(f, side, false);
+    if (left > 0) later(f, 50000 + draw(f, 500000), flap_again, side << 8 | (left - 1));
+}
+
+static void flap(struct faults *f) { flap_again(f->world, f, draw_side(f) << 8 | (2 * (1 + draw(f, 5)) + 1)); }
+
+static void disconnect(struct faults *f) {
+    uint32_t a = (uint32_t)draw(f, nodes(f)), b = (uint32_t)draw(f, nodes(f));
+    if (a != b) world_disconnect(f->world, a, b);
+}
+
+/* ---- nodes ---- */
+
+static void start(struct world *w, void *arg, uint64_t node) { world_start(w, (uint32_t)node); }
+static void resume(struct world *w, void *arg, uint64_t node) { world_resume(w, (uint32_t)node); }
+
+static void kill_one(struct faults *f, uint32_t node) {
+    enum crash kind = f->plan->faults.power_cuts && draw(f, 2) ? CRASH_MACHINE : CRASH_PROCESS;
+    world_kill(f->world, node, kind);
+    later(f, draw(f, 3) ? length(f) : 1000 + draw(f, 100000), start, node);
+}
+
+static void kill(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    if (!f->plan->faults.whole_dc || draw(f, 3) > 0) {
+        kill_one(f, node);
+        return;
+    }
+    bool everybody = draw(f, 4) == 0;
+    for (uint32_t i = 0; i < nodes(f); i++)
+        if (everybody || dc_of(f, i) == dc_of(f, node)) kill_one(f, i);
+}
+
+static void pause(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    world_pause(f->world, node);
+    later(f, length(f), resume, node);
+}
+
+static void fail_store(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    world_fail_commit(f->world, node, 1 + draw(f, 20), draw(f, 2));
+    later(f, length(f) + 1000000, start, node);
+}
+
+/* ---- clocks ---- */
+
+static void skew_a_little(struct faults *f) {
+    int64_t half = (int64_t)f->plan->cluster->clock_bound_ms / 2 - 20;
+    world_skew(f->world, (uint32_t)draw(f, nodes(f)), (int64_t)draw(f, (uint64_t)half * 2) - half, 0, false);
+}
+
+static void skew_wildly(struct faults *f) {
+    static const int64_t jumps_ms[] = {3600000, -3600000, 31536000000, 400, -700, 2000, 0};
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    int64_t jump = jumps_ms[draw(f, sizeof jumps_ms / sizeof *jumps_ms)];
+    world_skew(f->world, node, jump, (int32_t)draw(f, 100000) - 50000, draw(f, 6) == 0);
+}
+
+/* ---- one after the other ---- */
+
+static void strike(struct world *w, void *arg, uint64_t number) {
+    struct faults *f = arg;
+    if (!f->going) return;
+    const struct fault_options *o = &f->plan->faults;
+    const struct {
+        bool on;
+        void (*strike)(struct faults *f);
+    } kinds[] = {{o->cuts, cut},
+                 {o->cuts, cut},
+                 {o->clogs, hold_back},
+                 {o->flapping, flap},
+                 {o->disconnects, disconnect},
+                 {o->kills, kill},
+                 {o->kills, kill},
+                 {o->pauses, pause},
+                 {o->store_failures, fail_store},
+                 {o->small_skews, skew_a_little},
+                 {o->wild_clocks, skew_wildly}};
+    size_t kind = draw(f, sizeof kinds / sizeof *kinds);
+    if (kinds[kind].on) kinds[kind].strike(f);
+    later(f, draw(f, o->period_us_max), strike, 0);
+}
+
+void faults_go(struct faults *f) {
+    f->going = true;
+    later(f, draw(f, f->plan->faults.period_us_max), strike, 0);
+}
+
+static void set_links(struct faults *f, bool perfect) {
+    for (uint32_t a = 0; a < nodes(f); a++)
+        for (uint32_t b = 0; b < nodes(f); b++) {
+            if (a == b) continue;
+            struct link_options o = dc_of(f, a) == dc_of(f, b) ? f->plan->near : f->plan->far[dc_of(f, a)][dc_of(f, b)];
+            if (perfect) o = (struct link_options){.latency_us = o.latency_us};
+            world_slow(f->world, a, b, &o);
+        }
+}
+
+void faults_end(struct faults *f) {
+    f->going = false;
+    set_links(f, true);
+    world_heal_all(f->world);
+    for (uint32_t i = 0; i < nodes(f); i++) {
+        world_fail_commit(f->world, i, 0, false);
+        world_skew(f->world, i, 0, 0, false);
+        world_start(f->world, i);
+        world_resume(f->world, i);
+    }
+}
+
+struct faults *faults_create(struct world *w, const struct plan *p) {
+    struct faults *f = xcalloc(1, sizeof *f);
+    f->world = w;
+    f->plan = p;
+    prng_seed(&f->prng, p->seed ^ UINT64_C(0x6661756c7473));
+    set_links(f, false);
+    return f;
+}
+
+void faults_destroy(struct faults *f) { free(f); }

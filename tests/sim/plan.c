@@ -1,0 +1,165 @@
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t range(struct prng *p, uint64_t low, uint64_t high) { return low + prng_below(p, high - low + 1); }
+static bool one_in(struct prng *p, uint64_t n) { return prng_below(p, n) == 0; }
+
+static void draw_cluster(struct prng *p, struct cluster *c) {
+    static const char *const names[] = {"ap", "eu", "sa", "us"};
+    snprintf(c->name, sizeof c->name, "swarm");
+    c->fsync = !one_in(p, 3);
+    c->clock_bound_ms = 500;
+    c->memory_bytes_max = one_in(p, 3) ? range(p, 32, 128) << 10 : range(p, 1, 8) << 20;
+    c->log_bytes_max = 1 << 30;
+    c->clients_max = 1000;
+    c->siblings_max = 64;
+    c->dcs_count = (uint32_t)range(p, 2, 4);
+    for (uint32_t d = 0; d < c->dcs_count; d++) {
+        struct cluster_dc *dc = &c->dcs[d];
+        snprintf(dc->name, sizeof dc->name, "%s", names[d]);
+        dc->priority = 10 * (int32_t)(d + 1);
+        dc->first_node = c->nodes_count;
+        dc->nodes_count = one_in(p, 2) ? 1 : (uint32_t)range(p, 1, 3);
+        for (uint32_t i = 0; i < dc->nodes_count; i++) {
+            struct cluster_node *n = &c->nodes[c->nodes_count++];
+            n->dc = d;
+            n->node = (uint16_t)(i + 1);
+            snprintf(n->name, sizeof n->name, "%s-%u", dc->name, i + 1);
+        }
+    }
+}
+
+static struct link_options draw_link(struct prng *p, uint64_t latency_us, bool bad) {
+    struct link_options o = {.latency_us = latency_us, .jitter_us = latency_us / range(p, 2, 20)};
+    if (!bad) return o;
+    if (one_in(p, 3)) o.jitter_us = latency_us * range(p, 1, 4);
+    o.reorder = one_in(p, 2);
+    if (one_in(p, 3)) o.loss_ppm = (uint32_t)range(p, 1000, 100000);
+    if (one_in(p, 3)) o.repeat_ppm = (uint32_t)range(p, 1000, 100000);
+    if (one_in(p, 4)) o.corrupt_ppm = (uint32_t)range(p, 100, 5000);
+    if (one_in(p, 4)) o.replay_ppm = (uint32_t)range(p, 1000, 20000);
+    if (one_in(p, 6)) o.rate_bytes_s = range(p, 20000, 200000);
+    return o;
+}
+
+static void draw_links(struct prng *p, struct plan *plan) {
+    bool bad = !one_in(p, 3);
+    plan->near = draw_link(p, range(p, 50, 1000), bad && one_in(p, 3));
+    for (uint32_t a = 0; a < plan->cluster->dcs_count; a++)
+        for (uint32_t b = 0; b < plan->cluster->dcs_count; b++) plan->far[a][b] = draw_link(p, range(p, 1000, 80000), bad);
+}
+
+static void draw_faults(struct prng *p, struct plan *plan) {
+    struct fault_options *f = &plan->faults;
+    f->cuts = !one_in(p, 4);
+    f->one_way = one_in(p, 2);
+    f->clogs = one_in(p, 3);
+    f->flapping = one_in(p, 5);
+    f->kills = !one_in(p, 4);
+    f->power_cuts = one_in(p, 2) && plan->cluster->fsync; /* without fsync only the death of a process promises anything */
+    f->pauses = one_in(p, 3);
+    f->small_skews = one_in(p, 2);
+    f->wild_clocks = one_in(p, 4);
+    f->disconnects = one_in(p, 2);
+    f->store_failures = one_in(p, 6);
+    f->whole_dc = one_in(p, 4);
+    f->period_us_max = range(p, 300000, 2500000);
+    f->length_us_max = range(p, 200000, 4000000);
+}
+
+static void draw_world(struct prng *p, struct plan *plan, uint32_t planted_bug) {
+    struct world_options *o = &plan->world;
+    *o = world_calm(plan->cluster, plan->seed);
+    o->planted_bug = planted_bug;
+    o->gather_us_max = one_in(p, 2) ? 0 : range(p, 10, 2000);
+    o->disk_us_max = one_in(p, 3) ? 0 : range(p, 50, 20000);
+    o->answer_gap_us_max = one_in(p, 2) ? 0 : range(p, 1, 2000);
+    o->flush_us_max = one_in(p, 2) ? range(p, 100, 10000) : range(p, 10000, 2000000);
+    o->client_us_max = range(p, 0, 500);
+    o->client_timeout_us = 8000000;
+    o->silence_us = range(p, 500000, 4000000);
+    o->reconnect_us_max = range(p, 1000, 500000);
+}
+
+static void draw_workload(struct prng *p, struct plan *plan) {
+    struct workload_options *o = &plan->workload;
+    o->cluster = plan->cluster;
+    o->agents = (uint32_t)range(p, 2, 8);
+    o->keys = (uint32_t)(one_in(p, 2) ? range(p, 4, 6) : range(p, 6, 40));
+    o->think_us_max = (uint32_t)range(p, 20000, 400000);
+    o->value_bytes_max = one_in(p, 3) ? (uint32_t)range(p, 100, 3000) : 0;
+    o->expiries = one_in(p, 3);
+    o->contexts = one_in(p, 2);
+    o->transactions = !one_in(p, 3);
+    o->deletes_often = one_in(p, 2);
+}
+
+struct plan plan_draw(uint64_t seed, uint32_t planted_bug) {
+    struct prng p;
+    prng_seed(&p, seed);
+    struct plan plan = {.seed = seed, .cluster = xcalloc(1, sizeof *plan.cluster)};
+    draw_cluster(&p, plan.cluster);
+    draw_links(&p, &plan);
+    draw_faults(&p, &plan);
+    draw_world(&p, &plan, planted_bug);
+    draw_workload(&p, &plan);
+    plan.faults_us = range(&p, 3000000, 12000000);
+    plan.settle_us = 60000000;
+    plan.restart_all = one_in(&p, 3);
+    return plan;
+}
+
+void plan_finish(struct plan *p) {
+    free(p->cluster);
+    p->cluster = NULL;
+}
+
+bool plan_promises(const struct plan *p) { return p->cluster->fsync || !p->faults.power_cuts; }
+
+static void print_link(FILE *f, const char *name, const struct link_options *o) {
+    fprintf(f, "  link %s: latency %llu us, jitter %llu us%s, loss %u, repeat %u, corrupt %u, replay %u ppm, rate %llu\n", name,
+            (unsigned long long)o->latency_us, (unsigned long long)o->jitter_us, o->reorder ? " reordering" : "", o->loss_ppm, o->repeat_ppm,
+            o->corrupt_ppm, o->replay_ppm, (unsigned long long)o->rate_bytes_s);
+}
+
+void plan_print(const struct plan *p, FILE *f) {
+    const struct cluster *c = p->cluster;
+    fprintf(f, "seed %llu: %u DCs of", (unsigned long long)p->seed, c->dcs_count);
+    for (uint32_t d = 0; d < c->dcs_count; d++) fprintf(f, " %u", c->dcs[d].nodes_count);
+    fprintf(f, " nodes, fsync %s, memory %llu KiB, faults for %llu ms\n", c->fsync ? "on" : "off", (unsigned long long)c->memory_bytes_max >> 10,
+            (unsigned long long)p->faults_us / 1000);
+    print_link(f, "within a DC", &p->near);
+    for (uint32_t a = 0; a < c->dcs_count; a++)
+        for (uint32_t b = 0; b < c->dcs_count; b++) {
+            char name[2 * NAME_LEN_MAX + 8];
+            snprintf(name, sizeof name, "%s > %s", c->dcs[a].name, c->dcs[b].name);
+            if (a != b) print_link(f, name, &p->far[a][b]);
+        }
+    const struct fault_options *o = &p->faults;
+    const struct {
+        const char *name;
+        bool on;
+    } faults[] = {{"cuts", o->cuts},
+                  {"one-way", o->one_way},
+                  {"clogs", o->clogs},
+                  {"flapping", o->flapping},
+                  {"kills", o->kills},
+                  {"power cuts", o->power_cuts},
+                  {"pauses", o->pauses},
+                  {"small skews", o->small_skews},
+                  {"wild clocks", o->wild_clocks},
+                  {"disconnects", o->disconnects},
+                  {"store failures", o->store_failures},
+                  {"whole DCs", o->whole_dc},
+                  {"restart at the end", p->restart_all},
+                  {"expiries", p->workload.expiries},
+                  {"contexts", p->workload.contexts},
+                  {"transactions", p->workload.transactions}};
+    fprintf(f, " ");
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        if (faults[i].on) fprintf(f, " %s,", faults[i].name);
+    fprintf(f, " %u clients, %u keys of a kind, disk %llu us, flush %llu us, gather %llu us\n", p->workload.agents, p->workload.keys,
+            (unsigned long long)p->world.disk_us_max, (unsigned long long)p->world.flush_us_max, (unsigned long long)p->world.gather_us_max);
+}
