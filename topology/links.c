@@ -8,6 +8,29 @@ void link_finish(struct link *l) {
     buf_finish(&l->out);
 }
 
+static bool fill_from_islands(struct link *l) {
+    for (uint32_t i = 0; i < l->islands_count; i++) {
+        if (l->islands[i].from > l->whole_bytes) continue;
+        if (l->islands[i].to > l->whole_bytes) l->whole_bytes = l->islands[i].to;
+        l->islands[i] = l->islands[--l->islands_count];
+        return true;
+    }
+    return false;
+}
+
+void link_take_bytes(struct link *l, uint64_t n, uint64_t to, uint64_t now_us) {
+    uint64_t from = to > n ? to - n : 0;
+    if (to > l->seen_bytes) l->seen_bytes = to;
+    if (from > l->whole_bytes) {
+        if (l->islands_count < LINK_ISLANDS_MAX) l->islands[l->islands_count++] = (struct island){from, to};
+    } else if (to > l->whole_bytes) {
+        l->whole_bytes = to;
+        while (fill_from_islands(l)) {}
+    }
+    if (l->whole_bytes == l->seen_bytes) l->short_since_us = 0;
+    else if (!l->short_since_us) l->short_since_us = now_us;
+}
+
 bool link_heard(const struct link *l, uint64_t now_us) { return l->connected && l->heard_us && now_us - l->heard_us < LINK_SILENT_US; }
 
 /* A leader of another DC that can be reached and has more of `dc`: the one with the least index, so that the choice stands still. */

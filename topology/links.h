@@ -13,6 +13,7 @@
 #define SUBSCRIBE_RETRY_US 500000u
 #define LOSS_PATIENCE_US 300000u     /* frames may overtake each other for so long before they count as lost */
 #define WAITING_PATIENCE_US 1000000u /* events may wait for their deps for so long before a relay is asked */
+#define LINK_ISLANDS_MAX 16
 #define WINDOW_BYTES (4u * 1024 * 1024)
 
 /* What this node sends to a peer on the peer's subscription. */
@@ -44,8 +45,14 @@ struct link {
     uint32_t subscription, scope; /* 0: none */
     uint64_t subscribed_us;       /* when SUBSCRIBE was last sent */
     bool confirmed;               /* a frame named it */
-    uint64_t taken_bytes, acked_bytes;
-    uint64_t short_since_us;      /* the peer says that it has sent more than came; 0: all came */
+    uint64_t whole_bytes;         /* of the subscription, without a hole from its start */
+    uint64_t seen_bytes;          /* the furthest byte that came: what credit is given for */
+    uint64_t acked_bytes;
+    struct island {
+        uint64_t from, to;
+    } islands[LINK_ISLANDS_MAX];  /* what came beyond a hole */
+    uint32_t islands_count;
+    uint64_t short_since_us;      /* there is a hole, or the peer says that it has sent more than came; 0: all came */
     bool lost;                    /* a block could not be kept: subscribe again once there is room */
     char refusal[256];            /* why the peer refuses, in words */
     uint64_t lag_us_sum, events_in, bytes_in, bytes_out;
@@ -56,6 +63,8 @@ struct link {
 };
 
 void link_finish(struct link *l);
+/* A block of n bytes came that ends at `to` of the subscription. Keeps whole_bytes, seen_bytes and short_since_us. */
+void link_take_bytes(struct link *l, uint64_t n, uint64_t to, uint64_t now_us);
 bool link_heard(const struct link *l, uint64_t now_us);
 
 /* What to subscribe to. `stuck` is the mask of DCs whose events are waited for too long. Fills want[nodes_count]: the scope for each peer, 0: nothing. */

@@ -180,6 +180,7 @@ struct dot engine_originate(struct engine *e, const struct change *changes, uint
     struct slice body = buf_slice_of(&e->body);
     struct event ev = {.dot = dot,
                        .stamp = stamp,
+                       .previous = engine_source(e, e->own)->checksum,
                        .body = body,
                        .checksum = event_checksum(body),
                        .deps = e->deps,

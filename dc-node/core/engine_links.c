@@ -31,7 +31,8 @@ static void subscribe(struct engine *e, uint32_t peer, uint32_t scope) {
     l->scope = scope;
     l->subscribed_us = e->now.mono_us;
     l->confirmed = l->lost = false;
-    l->taken_bytes = l->acked_bytes = 0;
+    l->whole_bytes = l->seen_bytes = l->acked_bytes = 0;
+    l->islands_count = 0;
     l->short_since_us = 0;
     struct message m = {.type = MESSAGE_SUBSCRIBE};
     m.subscribe.subscription = l->subscription;
@@ -121,10 +122,7 @@ static void take_events(struct engine *e, uint32_t peer, const struct message *m
     l->confirmed = true;
     l->refusal[0] = 0;
     l->bytes_in += m->events.block.n;
-    if (m->events.sent_bytes > l->taken_bytes) {
-        l->taken_bytes = m->events.sent_bytes;
-        l->short_since_us = 0;
-    }
+    link_take_bytes(l, m->events.block.n, m->events.sent_bytes, e->now.mono_us);
 }
 
 /* ---- what this node serves ---- */
@@ -144,6 +142,7 @@ static void stop_serving(struct engine *e, uint32_t peer) {
 }
 
 static void take_subscribe(struct engine *e, uint32_t peer, const struct message *m) {
+    if (m->subscribe.subscription == e->links[peer].served.subscription) return; /* came twice */
     stop_serving(e, peer);
     struct served *s = &e->links[peer].served;
     s->subscription = m->subscribe.subscription;
@@ -305,21 +304,20 @@ static void take_heartbeat(struct engine *e, uint32_t peer, const struct message
     l->peer_is_leader = m->heartbeat.is_leader;
     l->clock_ahead_ms = (int64_t)(m->heartbeat.wall_ms - e->now.wall_ms);
     compare_digest(e, l);
-    if (m->heartbeat.subscription != l->subscription) return;
-    l->confirmed = true;
-    if (m->heartbeat.sent_bytes <= l->taken_bytes) l->short_since_us = 0;
-    else if (!l->short_since_us) l->short_since_us = e->now.mono_us;
+    l->confirmed = m->heartbeat.subscription == l->subscription; /* a SUBSCRIBE that came late may have replaced ours */
+    if (!l->confirmed) return;
+    if (m->heartbeat.sent_bytes > l->whole_bytes && !l->short_since_us) l->short_since_us = e->now.mono_us;
 }
 
 static void send_ack(struct engine *e, uint32_t peer) {
     struct link *l = &e->links[peer];
     struct message m = {.type = MESSAGE_ACK};
     m.ack.subscription = l->subscription;
-    m.ack.taken_bytes = l->taken_bytes;
+    m.ack.taken_bytes = l->seen_bytes;
     for (uint32_t i = 0; i < e->ack_moved_count; i++) vv_set(&m.ack.on_disk, e->ack_moved[i], vv_get(&e->vv, e->ack_moved[i]));
     links_send(e, peer, &m);
     message_finish(&m);
-    l->acked_bytes = l->taken_bytes;
+    l->acked_bytes = l->seen_bytes;
 }
 
 static void take_ack(struct engine *e, uint32_t peer, const struct message *m) {
@@ -405,7 +403,7 @@ void links_updates(struct engine *e) {
     for (uint32_t i = 0; i < e->cluster->nodes_count && !e->updates.fatal; i++) {
         struct link *l = &e->links[i];
         if (!l->connected) continue;
-        if (l->taken_bytes > l->acked_bytes) send_ack(e, i);
+        if (l->seen_bytes > l->acked_bytes) send_ack(e, i);
         pump(e, i);
         if (!l->out.n) continue;
         GROW(e->updates.out, e->updates.out_count, e->out_cap);
