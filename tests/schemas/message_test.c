@@ -196,9 +196,11 @@ static enum frame_result decode_flipped(struct buf *frame, size_t bit, struct or
     if (result == FRAME_MORE) {
         cr_assert_lt(bit, 32u, "only a length can want more");
         struct buf grown = {0};
-        buf_put(&grown, frame->p, frame->n);
-        memset(buf_reserve(&grown, FRAME_BYTES_MAX), 0, FRAME_BYTES_MAX);
-        grown.n += FRAME_BYTES_MAX;
+        struct reader length = reader_of(buf_slice_of(frame));
+        size_t whole = 4 + (size_t)read_u32(&length);
+        memset(buf_reserve(&grown, whole), 0, whole);
+        memcpy(grown.p, frame->p, frame->n);
+        grown.n = whole;
         result = message_decode(buf_slice_of(&grown), t, &m, &size, &why);
         buf_finish(&grown);
     }
