@@ -21,13 +21,13 @@ static void line(struct world *w, uint32_t node) {
 }
 
 static void print_bytes(FILE *f, struct slice s) {
-    for (size_t i = 0; i < s.n && i < 120; i++) {
+    for (size_t i = 0; i < s.n && i < 400; i++) {
         if (s.p[i] >= 0x20 && s.p[i] < 0x7f)
             fputc(s.p[i], f);
         else
             fprintf(f, "\\x%02x", s.p[i]);
     }
-    if (s.n > 120) fputs("...", f);
+    if (s.n > 400) fputs("...", f);
 }
 
 static void print_input(struct world *w, const struct node *n, const struct input *in) {

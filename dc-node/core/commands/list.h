@@ -95,9 +95,12 @@
     X(time, "time", 1, F, 0, 0, 0, "server", "Tells the clock of this node.") \
     X(touch, "touch", -2, R | F, 1, -1, 1, "generic", "Counts which of the keys have a row.") \
     X(truce_conflicts, "truce.conflicts", -1, 0, 0, 0, 0, "truce", "Lists what the conflict journal of this node holds.") \
+    X(truce_context, "truce.context", 2, R | F, 1, 1, 1, "truce", "Gives the context of a row as it reads now, for TRUCE.WITH.") \
     X(truce_fault, "truce.fault", -1, CMD_ADMIN, 0, 0, 0, "truce", "Disturbs the links around this node.") \
+    X(truce_siblings, "truce.siblings", 2, R | F, 1, 1, 1, "truce", "Lists the siblings of a row, and the context that covers them.") \
     X(truce_status, "truce.status", 1, 0, 0, 0, 0, "truce", "Tells the whole state of this node, as JSON.") \
     X(truce_token, "truce.token", 1, 0, 0, 0, 0, "truce", "The session's version vector as text.") \
+    X(truce_with, "truce.with", -4, W, 3, 3, 1, "truce", "Runs a command that writes as one that has seen just what the context covers.") \
     X(ttl, "ttl", 2, R | F, 1, 1, 1, "generic", "Tells how long a row still lasts, in seconds.") \
     X(type, "type", 2, R | F, 1, 1, 1, "generic", "Tells what kind of row a key has.") \
     X(unlink, "unlink", -2, W | F, 1, -1, 1, "generic", "Deletes rows.") \

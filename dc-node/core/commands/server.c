@@ -59,6 +59,9 @@ void cmd_truce_status(struct call *c) {
 
 void cmd_truce_token(struct call *c) { engine_reply_token(c); }
 void cmd_truce_conflicts(struct call *c) { engine_reply_conflicts(c); }
+void cmd_truce_context(struct call *c) { engine_reply_context(c); }
+void cmd_truce_siblings(struct call *c) { engine_reply_siblings(c); }
+void cmd_truce_with(struct call *c) { engine_with_context(c); }
 
 /* The real node takes this command before the engine sees it. */
 void cmd_truce_fault(struct call *c) { reply_error(c->reply, "ERR the world around this engine has no links to disturb"); }
