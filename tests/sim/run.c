@@ -79,6 +79,7 @@ static void on_applied(void *arg, uint32_t node, const struct event *e, bool own
     if (history_failed(r->history)) return;
     struct h_event *he = history_applies(r->history, node, e, own, engine_origins(world_engine(r->world, node)), world_wall_ms(r->world, node));
     if (!he) return;
+    if (r->trace) fprintf(r->trace, "%27s %s\n", own ? "makes" : "applies", h_dot(r->history, he->dot));
     check_applies(r->history, node, he);
     if (own) {
         check_deps(r->history, he);
