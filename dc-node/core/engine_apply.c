@@ -80,12 +80,6 @@ static void journal_hidden(struct engine *e, struct slice key, const struct sibl
 /* ---- one event ---- */
 
 static void plant_in_row(struct engine *e, struct siblings *s) {
-    if (bug(e, BUG_COLLECT_BESIDE_LIVE) && s->n && siblings_live(s)) {
-        uint32_t kept = 0;
-        for (uint32_t i = 0; i < s->n; i++)
-            if (s->v[i].content.n || !vv_covers(&e->stable, s->v[i].dot)) s->v[kept++] = s->v[i];
-        s->n = kept;
-    }
     if (bug(e, BUG_DROP_LOSER) && s->n > 1) {
         s->v[0] = s->v[policy_winner(POLICY_LWW, s, e->origins)];
         s->n = 1;
@@ -415,6 +409,27 @@ static bool reap_is_ours(struct engine *e, struct slice key, uint64_t upto_ms) {
     return engine_source(e, winner->dot.origin)->dc == (int32_t)e->self_dc;
 }
 
+/* The bug of collecting stable tombstones that lie beside a live sibling, in one row a time. */
+static void find_mixed(void *found, struct stored_row *row) {
+    if (row->facts.live) *(struct stored_row **)found = row;
+}
+static void plant_collect_beside_live(struct engine *e) {
+    struct stored_row *row = NULL;
+    uint64_t from = prng_next(&e->prng);
+    rows_each(&e->rows, from, UINT64_MAX, find_mixed, &row);
+    if (!row) return;
+    struct siblings *s = decode_row(e, row, false);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->v[i].content.n || !vv_covers(&e->stable, s->v[i].dot)) s->v[kept++] = s->v[i];
+    if (kept == s->n) return;
+    s->n = kept;
+    struct buf key = {0};
+    buf_put(&key, stored_key(row).p, stored_key(row).n);
+    put_row(e, row->hash, buf_slice_of(&key), row, s);
+    buf_finish(&key);
+}
+
 /* A leader removes rows whose time is up and whose winner was made in its DC. A reap is no version and never wins. */
 static void reap_expired(struct engine *e) {
     if (!e->is_leader || e->now.wall_ms < 1000) return;
@@ -445,5 +460,6 @@ static void reap_expired(struct engine *e) {
 
 void engine_collect(struct engine *e) {
     collect_tombstones(e);
+    for (int i = 0; i < 32 && bug(e, BUG_COLLECT_BESIDE_LIVE); i++) plant_collect_beside_live(e);
     if (!e->updates.fatal) reap_expired(e);
 }

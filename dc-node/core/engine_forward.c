@@ -22,7 +22,7 @@ static void close_channel(struct engine *e, struct session_entry *se) {
     HASH_DELETE(hh_channel, e->channels, se);
     se->forward_session = 0;
     se->forward_sent = se->forward_answered = 0;
-    se->s.pinned = false;
+    se->s.pinned = se->pin_open = se->pin_multi = false;
 }
 
 static void send_forward(struct engine *e, struct session_entry *se, struct slice args, uint32_t argc, bool deliver) {
@@ -75,7 +75,7 @@ static bool answer_lost_transaction(struct session_entry *se, const struct comma
     if (is(cmd, "multi")) reply_ok(&reply);
     else if (is(cmd, "exec")) reply_null_array(&reply);
     else if (is(cmd, "discard") || is(cmd, "unwatch")) reply_ok(&reply);
-    else if (cmd->flags & (CMD_READ | CMD_WRITE)) {
+    else if ((cmd->flags & (CMD_READ | CMD_WRITE)) || is(cmd, "watch")) {
         reply_error(&reply, "NOLEADER the leader that holds this transaction is gone: EXEC will answer nil");
         return true;
     } else {
@@ -89,13 +89,20 @@ static bool stays_here(const struct command *cmd) {
     return is(cmd, "quit") || is(cmd, "reset") || is(cmd, "hello") || is(cmd, "auth") || is(cmd, "client") || is(cmd, "select");
 }
 
+static void note_pin(struct session_entry *se, const struct command *cmd) {
+    if (is(cmd, "multi")) se->pin_multi = true;
+    if (is(cmd, "exec") || is(cmd, "discard")) se->pin_multi = false;
+    if (is(cmd, "watch") || is(cmd, "multi")) se->pin_open = true;
+    if (is(cmd, "exec") || is(cmd, "discard") || (is(cmd, "unwatch") && !se->pin_multi)) se->pin_open = false;
+}
+
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);
     bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || ((cmd->flags & CMD_WRITE) && !s->multi) || (is(cmd, "watch") && !s->multi);
-    if (se->pinned_lost && answer_lost_transaction(se, cmd)) return true;
+    if (se->pinned_lost && !under_way(se) && answer_lost_transaction(se, cmd)) return true;
     uint64_t room = FORWARDS_MAX - under_way(se), need = whole_queue ? (uint64_t)s->queue_count + 2 : 1;
-    if (under_way(se) && (!wanted || need > room)) {
+    if (under_way(se) && (!wanted || need > room || se->pinned_lost)) {
         stash(se, argv, argc);
         return true;
     }
@@ -113,6 +120,7 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
         forward_queue(e, se);
     } else {
         if (is(cmd, "watch")) s->pinned = true;
+        note_pin(se, cmd);
         forward_args(e, se, argv, argc, true);
     }
     return true;
@@ -125,7 +133,7 @@ static void fail_channel(struct engine *e, struct session_entry *se) {
         if (se->deliver[r % FORWARDS_MAX])
             reply_error(&reply, "INDETERMINATE %s, the leader of %s, did not answer in time: the write may have happened, or may still happen",
                         e->cluster->nodes[e->leader].name, e->cluster->dcs[e->self_dc].name);
-    if (se->s.pinned) se->pinned_lost = true;
+    se->pinned_lost = se->s.pinned && se->pin_open;
     close_channel(e, se);
     request_resume(e, se);
 }

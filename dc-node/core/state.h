@@ -86,7 +86,8 @@ struct session_entry {
     uint64_t forward_sent, forward_answered;
     bool *deliver; /* FORWARDS_MAX, by request: is the answer for the client */
     uint64_t forward_deadline_us;
-    bool pinned_lost; /* the leader that held the watches is gone */
+    bool pin_open, pin_multi; /* the last forwarded of its kind left watches, or a queue, at the leader */
+    bool pinned_lost;         /* the leader that held them is gone */
 
     /* at the leader: stands for a follower's client, named by (peer, session) */
     uint64_t remote_key[2];
