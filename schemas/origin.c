@@ -124,6 +124,15 @@ origin_ref origins_intern(struct origins *t, const struct origin *o) {
     return find_or_enter(t, SLICE(bytes, to_bytes(o, dc_n, bytes)), o);
 }
 
+origin_ref origins_find(const struct origins *t, const struct origin *o) {
+    uint8_t bytes[ORIGIN_BYTES_MAX];
+    size_t dc_n = strnlen(o->dc, sizeof o->dc);
+    if (o->node == 0 || !name_allowed(SLICE(o->dc, dc_n))) return ORIGIN_NONE;
+    struct slice name = SLICE(bytes, to_bytes(o, dc_n, bytes));
+    uint32_t slot = *slot_find(t, hash64(name), name);
+    return slot != SLOT_EMPTY ? slot : ORIGIN_NONE;
+}
+
 /* ---- order ---- */
 int origins_compare(const struct origins *t, origin_ref a, origin_ref b) {
     if (a == b) return 0;

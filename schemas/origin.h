@@ -30,6 +30,8 @@ void origins_destroy(struct origins *t); /* NULL is accepted */
 uint32_t origins_count(const struct origins *t);
 /* The ref of an origin, entered at need; ORIGIN_NONE when the table is full or the name is not allowed. */
 origin_ref origins_intern(struct origins *t, const struct origin *o);
+/* The same without entering it: ORIGIN_NONE when it is not there. For what clients send. */
+origin_ref origins_find(const struct origins *t, const struct origin *o);
 const struct origin *origins_get(const struct origins *t, origin_ref ref); /* stays valid as long as the table */
 /* hash64 of the origin's binary form: the same in every table. What digests are made of. */
 uint64_t origins_hash(const struct origins *t, origin_ref ref);

@@ -5,6 +5,8 @@
  * indeterminate; nobody retries; the next request opens a new channel. */
 #include "state.h"
 
+#define FORWARD_BYTES_MAX (FRAME_BYTES_MAX - 4096u)
+
 /* ---- at the follower ---- */
 
 static struct reply reply_to(struct session_entry *se) { return (struct reply){.out = &se->s.out, .protocol = se->s.protocol}; }
@@ -96,6 +98,12 @@ static void note_pin(struct session_entry *se, const struct command *cmd) {
     if (is(cmd, "exec") || is(cmd, "discard") || (is(cmd, "unwatch") && !se->pin_multi)) se->pin_open = false;
 }
 
+static size_t args_bytes(const struct slice *argv, uint32_t argc) {
+    size_t n = 0;
+    for (uint32_t i = 0; i < argc; i++) n += argv[i].n + 10;
+    return n;
+}
+
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);
@@ -116,6 +124,9 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
         reply_error(&reply, "NOLEADER %s, the leader of %s, cannot be reached from %s: nothing was written", e->cluster->nodes[e->leader].name,
                     e->cluster->dcs[e->self_dc].name, e->cluster->nodes[e->self].name);
         if (whole_queue) session_discard(s);
+    } else if (args_bytes(argv, argc) > FORWARD_BYTES_MAX) {
+        reply_error(&reply, "ERR a request of more than %u bytes does not pass through a follower: send it to %s", FORWARD_BYTES_MAX,
+                    e->cluster->nodes[e->leader].name);
     } else if (whole_queue) {
         forward_queue(e, se);
     } else {
@@ -245,6 +256,11 @@ static void remove_remote(struct engine *e, struct session_entry *se) {
 }
 
 static void remote_answer(struct engine *e, struct session_entry *se) {
+    if (se->s.out.n > FORWARD_BYTES_MAX) {
+        struct reply reply = reply_to(se);
+        buf_clear(&se->s.out);
+        reply_error(&reply, "ERR the command was carried out, but its reply is larger than the %u bytes that pass through a follower", FORWARD_BYTES_MAX);
+    }
     struct message m = {.type = MESSAGE_ANSWER};
     m.answer.session = se->remote_key[1];
     m.answer.request = se->remote_last;

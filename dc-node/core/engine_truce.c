@@ -180,6 +180,24 @@ static bool over_siblings_cap(struct engine *e, const struct vv *context) {
     return false;
 }
 
+enum context_known { CONTEXT_MALFORMED, CONTEXT_BEYOND, CONTEXT_KNOWN };
+
+/* A context from a client, into this engine's origins; unknown ones are not entered. */
+static enum context_known parse_context(struct engine *e, struct slice text, struct vv *ret) {
+    struct origins *named = origins_create();
+    struct vv parsed = {0};
+    enum context_known result = vv_parse(text, named, &parsed) ? CONTEXT_KNOWN : CONTEXT_MALFORMED;
+    vv_clear(ret);
+    for (origin_ref o = 0; result == CONTEXT_KNOWN && o < origins_count(named); o++) {
+        origin_ref known = origins_find(e->origins, origins_get(named, o));
+        if (known == ORIGIN_NONE || vv_get(&parsed, o) > vv_get(&e->vv, known)) result = CONTEXT_BEYOND;
+        else vv_set(ret, known, vv_get(&parsed, o));
+    }
+    vv_finish(&parsed);
+    origins_destroy(named);
+    return result;
+}
+
 void engine_with_context(struct call *c) {
     struct engine *e = c->engine;
     struct vv *context = &e->with_context;
@@ -187,11 +205,12 @@ void engine_with_context(struct call *c) {
         reply_error(c->reply, "ERR TRUCE.WITH is not for use inside a transaction");
         return;
     }
-    if (!vv_parse(c->argv[1], e->origins, context)) {
+    enum context_known known = parse_context(e, c->argv[1], context);
+    if (known == CONTEXT_MALFORMED) {
         reply_error(c->reply, "ERR the context is no version vector: take it from TRUCE.CONTEXT or TRUCE.SIBLINGS");
         return;
     }
-    if (!vv_includes(&e->vv, context)) {
+    if (known == CONTEXT_BEYOND) {
         reply_error(c->reply, "BEHIND %s has not applied all that the context covers: try again", e->cluster->nodes[e->self].name);
         return;
     }

@@ -177,7 +177,7 @@ static void command_getkeys(struct call *c) {
 static const struct subcommand command_commands[] = {
     {"count", command_count, 2, "Counts the commands."},
     {"docs", command_docs, -2, "Documents the commands named, or all."},
-    {"getkeys", command_getkeys, -3, "Tells which arguments of a whole command are keys."},
+    {"getkeys", command_getkeys, -4, "Tells which arguments of a whole command are keys."},
     {"info", command_info, -2, "Describes the commands named, or all."},
     {"list", command_list, -2, "Names the commands: [FILTERBY (MODULE name|ACLCAT category|PATTERN pattern)]."},
 };

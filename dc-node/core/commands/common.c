@@ -25,7 +25,7 @@ bool parse_integer(struct slice s, int64_t *ret) {
 }
 
 bool parse_double(struct slice s, long double *ret) {
-    char text[256];
+    char text[DECIMAL_BYTES_MAX];
     if (s.n == 0 || s.n >= sizeof text) return false;
     memcpy(text, s.p, s.n);
     text[s.n] = 0;
@@ -92,7 +92,11 @@ struct command_name command_name(const struct call *c) {
 
 void reply_syntax(struct call *c) { reply_error(c->reply, "ERR syntax error"); }
 
-void reply_wrong_arity(struct call *c) { reply_error(c->reply, "ERR wrong number of arguments for '%s' command", command_name(c).text); }
+void reply_wrong_arity(struct call *c) {
+    struct command_name name = command_name(c);
+    const char *code = strcmp(name.text, "exec") == 0 ? "EXECABORT Transaction discarded because of:" : "ERR";
+    reply_error(c->reply, "%s wrong number of arguments for '%s' command", code, name.text);
+}
 
 void reply_unknown_command(struct call *c) {
     char args[256];

@@ -10,11 +10,9 @@ size_t format_decimal(char out[static DECIMAL_BYTES_MAX], long double v) {
     while (out[n - 1] == '0') n--;
     if (out[n - 1] == '.') n--;
     out[n] = 0;
-    if (strcmp(out, "-0") == 0) {
-        strcpy(out, "0");
-        n = 1;
-    }
-    return n;
+    if (strcmp(out, "-0") != 0) return n;
+    memcpy(out, "0", 2);
+    return 1;
 }
 
 /* ---- whole numbers ---- */
