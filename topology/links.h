@@ -14,7 +14,8 @@
 #define LOSS_PATIENCE_US 300000u     /* frames may overtake each other for so long before they count as lost */
 #define WAITING_PATIENCE_US 1000000u /* events may wait for their deps for so long before a relay is asked */
 #define LINK_ISLANDS_MAX 16
-#define WINDOW_BYTES (4u * 1024 * 1024)
+#define WINDOW_BYTES_MAX (4u * 1024 * 1024)
+#define WINDOW_BYTES_MIN (256u * 1024)
 
 /* What this node sends to a peer on the peer's subscription. */
 struct served {

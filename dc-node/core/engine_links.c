@@ -6,6 +6,12 @@
 #define REFUSED_RETRY_US 5000000u
 #define OUT_BYTES_MAX (8u * 1024 * 1024) /* frames for one peer in one updates */
 
+/* All windows together take a sixteenth of the memory. */
+static uint32_t window_bytes(const struct engine *e) {
+    uint64_t share = e->cluster->memory_bytes_max / 16 / e->cluster->nodes_count;
+    return share > WINDOW_BYTES_MAX ? WINDOW_BYTES_MAX : share < WINDOW_BYTES_MIN ? WINDOW_BYTES_MIN : (uint32_t)share;
+}
+
 bool link_reachable(const struct engine *e, uint32_t peer) { return link_heard(&e->links[peer], e->now.mono_us); }
 
 void links_send(struct engine *e, uint32_t peer, const struct message *m) {
@@ -36,7 +42,7 @@ static void subscribe(struct engine *e, uint32_t peer, uint32_t scope) {
     l->short_since_us = 0;
     struct message m = {.type = MESSAGE_SUBSCRIBE};
     m.subscribe.subscription = l->subscription;
-    m.subscribe.window_bytes = WINDOW_BYTES;
+    m.subscribe.window_bytes = window_bytes(e);
     m.subscribe.vv = e->vv;
     for (uint32_t d = 0; scope != SCOPE_ALL && d < e->cluster->dcs_count; d++)
         if (scope & (UINT32_C(1) << d)) m.subscribe.dcs[m.subscribe.dcs_count++] = SLICE(e->cluster->dcs[d].name, strlen(e->cluster->dcs[d].name));
@@ -146,7 +152,7 @@ static void take_subscribe(struct engine *e, uint32_t peer, const struct message
     stop_serving(e, peer);
     struct served *s = &e->links[peer].served;
     s->subscription = m->subscribe.subscription;
-    s->window_bytes = m->subscribe.window_bytes < WINDOW_BYTES ? m->subscribe.window_bytes : WINDOW_BYTES;
+    s->window_bytes = m->subscribe.window_bytes < window_bytes(e) ? m->subscribe.window_bytes : window_bytes(e);
     vv_copy(&s->sent, &m->subscribe.vv);
     s->scope = m->subscribe.dcs_count ? 0 : SCOPE_ALL;
     for (uint32_t i = 0; i < m->subscribe.dcs_count; i++) {

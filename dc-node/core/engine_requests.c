@@ -2,7 +2,7 @@
 #include "state.h"
 #include <stdio.h>
 
-#define QUEUE_BYTES_MAX (16u * 1024 * 1024) /* of commands between MULTI and EXEC */
+#define QUEUE_BYTES_MAX (8u * 1024 * 1024) /* of commands between MULTI and EXEC */
 
 /* ---- sessions ---- */
 
