@@ -77,6 +77,10 @@ Test(commands_session, client_libraries_connect) {
     says("CLIENT SETNAME \"a b\"", "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
     says("CLIENT ID", ":1\r\n");
     cr_assert_not_null(strstr(reply_to("CLIENT INFO"), "name=me"));
+    const char *numbers[] = {
+        " age=", " idle=", " db=", " sub=", " psub=", " multi=", " qbuf=", " qbuf-free=", " argv-mem=", " obl=", " oll=", " omem=", " tot-mem="};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        cr_assert_not_null(strstr(reply_to("CLIENT INFO"), numbers[i]), "redis-py reads %s", numbers[i]);
     cr_assert_not_null(strstr(reply_to("CLIENT LIST"), "lib-name=redis-py lib-ver=5.0.1"));
     says("SELECT 0", "+OK\r\n");
     says("SELECT 1", "-ERR DB index is out of range\r\n");

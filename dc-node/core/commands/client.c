@@ -6,11 +6,15 @@
 
 /* ---- telling ---- */
 
+/* All fields of Redis 7: client libraries insist on them. What has no meaning here is 0. */
 static void describe(struct buf *out, const struct session *s, uint64_t now_ms) {
     uint64_t age_s = now_ms > s->opened_ms ? (now_ms - s->opened_ms) / 1000 : 0;
-    buf_printf(out, "id=%llu addr=%s name=%s age=%llu flags=%s db=0 multi=%d watch=%u user=default resp=%u lib-name=%s lib-ver=%s\n",
+    buf_printf(out, "id=%llu addr=%s laddr= fd=0 name=%s age=%llu idle=0 flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d watch=%u",
                (unsigned long long)s->id, s->address, s->name, (unsigned long long)age_s, s->multi ? "x" : "N", s->multi ? (int)s->queue_count : -1,
-               s->watches_count, s->protocol, s->lib_name, s->lib_version);
+               s->watches_count);
+    buf_printf(out, " qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=%zu oll=0 omem=0 tot-mem=%zu events=rw cmd=NULL", s->queue_bytes,
+               s->out.n, s->queue_bytes + s->out.cap);
+    buf_printf(out, " user=default redir=-1 resp=%u lib-name=%s lib-ver=%s\n", s->protocol, s->lib_name, s->lib_version);
 }
 
 static void client_id(struct call *c) { reply_integer(c->reply, (int64_t)c->session->id); }
