@@ -1,0 +1,298 @@
+#include "host.h"
+#include "clients.h"
+#include "log.h"
+#include "peers.h"
+#include "store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <nng/nng.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define RUN_INPUT_BYTES (1024u * 1024) /* of clients in one run of the engine: what one batch makes durable */
+#define TICK_US         1000000u
+
+struct host {
+    const struct host_options *options;
+    struct cluster *cluster;
+    uint32_t self;
+    bool fsync;
+    struct store *store;
+    struct engine *engine;
+    struct now now;
+
+    struct mailbox box;
+    struct streams streams;
+    struct peers peers;
+    struct clients clients;
+    bool stepped;  /* since the engine was last asked what it wants */
+    bool refuses;  /* the engine takes no requests until a flush ends */
+    bool stopping; /* told to end */
+
+    struct mail flushed, stop;
+    int flush_result;
+    char flush_why[512];
+    sigset_t signals;
+};
+
+static _Noreturn void die(const char *why) {
+    log_error("stopped: %s", why);
+    _exit(HOST_EXIT_FAILED); /* nothing more is sent, answered or written, not even by destructors */
+}
+
+static void step(struct host *h, struct input *in) {
+    in->now = h->now;
+    h->stepped = true;
+    engine_step(h->engine, in);
+}
+
+/* ---- clients ---- */
+static void client_open(void *arg, uint64_t session, const char *address) {
+    step(arg, &(struct input){.type = INPUT_OPEN, .session = session, .address = address});
+}
+
+static void client_close(void *arg, uint64_t session) { step(arg, &(struct input){.type = INPUT_CLOSE, .session = session}); }
+
+static void client_request(void *arg, uint64_t session, const struct slice *argv, uint32_t argc) {
+    step(arg, &(struct input){.type = INPUT_REQUEST, .session = session, .argv = argv, .argc = argc});
+}
+
+static bool client_blocked(void *arg, uint64_t session) { return engine_session_blocked(((struct host *)arg)->engine, session); }
+
+static bool is_own(const struct slice *argv, uint32_t argc) { return argv[0].n == 11 && slice_is(argv[0], "truce.fault"); }
+
+static void run_own(void *arg, uint64_t session, const struct slice *argv, uint32_t argc, struct buf *reply) {
+    struct host *h = arg;
+    if (!engine_session_authenticated(h->engine, session))
+        buf_text(reply, "-NOAUTH Authentication required.\r\n");
+    else if (faults_command(&h->peers.faults, argv, argc, reply))
+        peers_healed(&h->peers);
+}
+
+static const struct clients_owner clients_owner = {client_open, client_close, client_request, client_blocked, is_own, run_own};
+
+/* ---- peers ---- */
+static void link_up(void *arg, uint32_t peer, uint64_t run) { step(arg, &(struct input){.type = INPUT_LINK_UP, .peer = peer, .run = run}); }
+
+static void link_down(void *arg, uint32_t peer) { step(arg, &(struct input){.type = INPUT_LINK_DOWN, .peer = peer}); }
+
+static void link_frame(void *arg, uint32_t peer, struct slice frame) {
+    step(arg, &(struct input){.type = INPUT_FRAME, .peer = peer, .frame = frame});
+}
+
+static bool link_refuses(void *arg) {
+    const struct host *h = arg;
+    return h->refuses || h->stopping;
+}
+
+static uint64_t link_incarnation(void *arg) {
+    struct host *h = arg;
+    struct dot last = engine_last_dot(h->engine);
+    return last.n ? origins_get(engine_origins(h->engine), last.origin)->incarnation : 0;
+}
+
+static const struct peers_owner peers_owner = {link_up, link_down, link_frame, link_refuses, link_incarnation};
+
+/* ---- flushes: done on the store's thread, told here ---- */
+static void flush_done(void *arg, int result, const char *why) {
+    struct host *h = arg;
+    h->flush_result = result;
+    if (result < 0) snprintf(h->flush_why, sizeof h->flush_why, "%s", why);
+    mailbox_post(&h->box, &h->flushed);
+}
+
+static void flushed_take(struct mail *m) {
+    struct host *h = (struct host *)(void *)((char *)m - offsetof(struct host, flushed));
+    if (h->flush_result < 0) die(h->flush_why);
+    step(h, &(struct input){.type = INPUT_FLUSHED});
+}
+
+/* ---- what the engine wants done, in the order of its contract ---- */
+static void carry_out(struct host *h) {
+    const struct engine_updates *u = engine_updates(h->engine);
+    h->stepped = false;
+    if (u->fatal) die(u->fatal);
+    if (u->commit_needed && h->store->ops->commit(h->store, &u->commit, engine_origins(h->engine), h->fsync) < 0) die(h->store->why);
+    for (size_t i = 0; i < u->out_count; i++) peers_send(&h->peers, u->out[i].peer, u->out[i].frames);
+    for (size_t i = 0; i < u->answers_count; i++) clients_answer(&h->clients, &u->answers[i]);
+    for (size_t i = 0; i < u->unblocked_count; i++) clients_unblock(&h->clients, u->unblocked[i]);
+    for (size_t i = 0; i < u->drops_count; i++) peers_drop(&h->peers, u->drops[i].peer, u->drops[i].why);
+    if (u->flush) store_flush_start(h->store, u->flush, flush_done, h);
+    if (u->shutdown) h->stopping = true;
+    bool again = h->refuses && !u->refuse_requests;
+    h->refuses = u->refuse_requests;
+    clients_settle(&h->clients);
+    if (again && !h->stopping) peers_resume(&h->peers); /* steps the engine: what it said before is done with */
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static void read_clocks(struct host *h) {
+    h->now = (struct now){clock_mono_us(), clock_wall_ms()};
+    h->streams.now_us = h->now.mono_us;
+}
+
+static void turn(struct host *h) {
+    bool work = h->stepped || (!h->refuses && !h->stopping && clients_ready(&h->clients));
+    uint64_t until = h->now.mono_us + TICK_US;
+    until = earliest(until, engine_wake_us(h->engine));
+    until = earliest(until, streams_wake_us(&h->streams));
+    until = earliest(until, peers_wake_us(&h->peers));
+    struct mail *mails = mailbox_wait(&h->box, work ? 0 : until);
+    read_clocks(h);
+    mails_take(mails);
+    streams_tick(&h->streams);
+    peers_tick(&h->peers);
+    if (!h->refuses && !h->stopping) clients_run(&h->clients, RUN_INPUT_BYTES);
+    if (h->now.mono_us >= engine_wake_us(h->engine)) step(h, &(struct input){.type = INPUT_TICK});
+    carry_out(h);
+}
+
+/* ---- the end ---- */
+static void stop_take(struct mail *m) {
+    struct host *h = (struct host *)(void *)((char *)m - offsetof(struct host, stop));
+    h->stopping = true;
+}
+
+static void *signal_thread(void *arg) {
+    struct host *h = arg;
+    int which;
+    while (sigwait(&h->signals, &which) != 0) continue;
+    log_info("told to end by %s", which == SIGTERM ? "SIGTERM" : "SIGINT");
+    mailbox_post(&h->box, &h->stop);
+    return NULL;
+}
+
+/* Rows reach the disk before the end, so that the next start has no log to replay. */
+static void flush_all(struct host *h) {
+    bool asked = false;
+    while (engine_flushing(h->engine) || (!asked && engine_dirty_rows(h->engine) > 0)) {
+        if (!engine_flushing(h->engine)) asked = engine_flush_now(h->engine);
+        turn(h);
+    }
+}
+
+static void finish(struct host *h) {
+    clients_stop(&h->clients);
+    peers_stop(&h->peers);
+    streams_finish(&h->streams);
+    peers_finish(&h->peers);
+    clients_finish(&h->clients);
+    engine_destroy(h->engine);
+    store_close(h->store);
+    mailbox_finish(&h->box);
+    nng_fini();
+}
+
+/* ---- the start ---- */
+static bool say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static bool say(const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    fprintf(stderr, "dc-node: ");
+    vfprintf(stderr, format, values);
+    fprintf(stderr, "\n");
+    va_end(values);
+    return false;
+}
+
+static bool load_cluster(struct host *h) {
+    struct buf why = {0};
+    h->cluster = xcalloc(1, sizeof *h->cluster);
+    bool good = cluster_load(h->options->cluster_path, h->cluster, &why);
+    if (!good) say("%.*s", (int)why.n, (const char *)why.p);
+    buf_finish(&why);
+    if (!good) return false;
+    int self = cluster_find(h->cluster, slice_text(h->options->node_name));
+    if (self < 0) return say("%s: there is no node %s", h->options->cluster_path, h->options->node_name);
+    h->self = (uint32_t)self;
+    h->fsync = h->options->fsync == FSYNC_OF_CLUSTER ? h->cluster->fsync : h->options->fsync == FSYNC_YES;
+    return true;
+}
+
+static bool open_store_and_engine(struct host *h) {
+    struct buf why = {0};
+    struct store_options so = {.memory_bytes = h->cluster->memory_bytes_max / 4, .log_bytes_max = h->cluster->log_bytes_max};
+    uint64_t entropy[2];
+    if (getrandom(entropy, sizeof entropy, 0) != (ssize_t)sizeof entropy) return say("no random numbers: %s", strerror(errno));
+    bool good = store_open(&h->store, h->options->data_dir, &so, &why) == 0;
+    read_clocks(h);
+    struct engine_options eo = {.cluster = h->cluster, .node = h->self, .store = h->store, .entropy = entropy[0]};
+    good = good && engine_create(&h->engine, &eo, h->now, &why) == 0;
+    if (!good) say("%.*s", (int)why.n, (const char *)why.p);
+    buf_finish(&why);
+    streams_init(&h->streams, &h->box, entropy[1]);
+    h->streams.bytes_soft = h->cluster->memory_bytes_max / 16;
+    return good;
+}
+
+static bool write_pid(const struct host *h) {
+    char path[4096], text[32];
+    snprintf(path, sizeof path, "%s/pid", h->options->data_dir);
+    int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    bool good = fd >= 0 && write(fd, text, (size_t)n) == n;
+    if (fd >= 0) close(fd);
+    return good || say("%s: %s", path, strerror(errno));
+}
+
+static bool open_sockets(struct host *h) {
+    const struct cluster_node *me = &h->cluster->nodes[h->self];
+    const char *error = clients_start(&h->clients, &h->streams, h->cluster, h->self, &clients_owner, h);
+    if (error) return say("%s: cannot listen for clients on %s:%u: %s", me->name, me->client_host, me->client_port, error);
+    error = peers_start(&h->peers, &h->streams, h->cluster, h->self, engine_run(h->engine), engine_origins(h->engine), prng_next(&h->streams.prng),
+                        &peers_owner, h);
+    return error == NULL || say("%s: cannot listen for peers on %s:%u: %s", me->name, me->peer_host, me->peer_port, error);
+}
+
+/* Signals are one thread's alone: set up before RocksDB and nng start theirs, which inherit it. */
+static bool take_signals(struct host *h) {
+    sigemptyset(&h->signals);
+    sigaddset(&h->signals, SIGTERM);
+    sigaddset(&h->signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &h->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, signal_thread, h) != 0) return say("no thread for signals");
+    pthread_detach(thread);
+    return true;
+}
+
+static void raise_limits(const struct host *h) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < h->cluster->clients_max + 1024u)
+        log_warning("at most %llu files may be open here, clients_max is %u", (unsigned long long)files.rlim_cur, h->cluster->clients_max);
+}
+
+int host_run(const struct host_options *o) {
+    static struct host h; /* one per process; its peers alone are large */
+    h.options = o;
+    h.flushed.take = flushed_take;
+    h.stop.take = stop_take;
+    mailbox_init(&h.box);
+    if (!load_cluster(&h)) return HOST_EXIT_START;
+    if (!log_open(o->log_path)) return say("%s: %s", o->log_path, strerror(errno)), HOST_EXIT_START;
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* fixed: the buffers of a flush go back to the system after it */
+    raise_limits(&h);
+    if (!take_signals(&h) || !open_store_and_engine(&h) || !write_pid(&h) || !open_sockets(&h)) return HOST_EXIT_START;
+    log_info("%s of cluster %s is there: clients on %s:%u, peers on %s:%u", o->node_name, h.cluster->name, h.cluster->nodes[h.self].client_host,
+             h.cluster->nodes[h.self].client_port, h.cluster->nodes[h.self].peer_host, h.cluster->nodes[h.self].peer_port);
+    while (!h.stopping) turn(&h);
+    flush_all(&h);
+    finish(&h);
+    log_info("ended");
+    free(h.cluster);
+    return 0;
+}

@@ -1,0 +1,396 @@
+#include "peers.h"
+#include "log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HELLO_BYTES_MAX   1024u
+#define HANDSHAKE_US      2000000u
+#define IDENTITY_ALIVE_US 1000000u /* a connection heard this lately holds its identity against a second comer */
+#define SILENT_US         5000000u
+#define STRANGERS_MAX     (2 * NODES_MAX)
+#define HELD_BYTES_MAX    (16u * 1024 * 1024)
+#define FRAME_HEAD        6u /* length, version, type */
+
+struct connection {
+    struct peers *all;
+    struct stream *stream;
+    struct connection *next, **link; /* among the strangers */
+    uint32_t peer;                   /* dialed: who is expected; NODES_MAX: not known yet */
+    bool dialed, live;
+    bool ignored; /* its link is cut: it is let run into its time limit */
+    uint64_t run, since_us;
+    char address[64];
+};
+
+static const char *name_of(const struct peers *l, uint32_t peer) { return peer < l->cluster->nodes_count ? l->cluster->nodes[peer].name : "?"; }
+
+/* Once for each new reason, not for each attempt. */
+static void log_reason(struct peers *l, uint32_t peer, const char *address, const char *reason) {
+    if (peer < l->cluster->nodes_count) {
+        struct peer *p = &l->peers[peer];
+        if (strncmp(p->logged, reason, sizeof p->logged - 1) == 0) return;
+        snprintf(p->logged, sizeof p->logged, "%s", reason);
+    }
+    log_warning("link %s (%s): %s", name_of(l, peer), address, reason);
+}
+
+/* ---- handshake ---- */
+static void send_message(struct connection *c, const struct message *m) {
+    message_encode(m, c->all->origins, stream_queue(c->stream));
+    stream_flush(c->stream);
+}
+
+static uint64_t secret_hash(const struct cluster *c) { return c->secret[0] ? hash64(slice_text(c->secret)) : 0; }
+
+static void send_hello(struct connection *c) {
+    const struct peers *l = c->all;
+    const struct cluster_node *self = &l->cluster->nodes[l->self];
+    struct message m = {.type = MESSAGE_HELLO,
+                        .hello = {.cluster = slice_text(l->cluster->name),
+                                  .dc = slice_text(l->cluster->dcs[self->dc].name),
+                                  .node = self->node,
+                                  .incarnation = l->owner->incarnation(l->arg),
+                                  .run = l->run,
+                                  .secret = secret_hash(l->cluster)}};
+    send_message(c, &m);
+}
+
+static void refuse(struct connection *c, const char *reason) {
+    c->all->refused++;
+    log_reason(c->all, c->peer, c->address, reason);
+    struct message m = {.type = MESSAGE_REFUSE, .refuse = {.reason = slice_text(reason)}};
+    send_message(c, &m);
+    stream_close_written(c->stream, reason);
+}
+
+static void stranger_leave(struct connection *c) {
+    if (c->link == NULL) return;
+    *c->link = c->next;
+    if (c->next) c->next->link = c->link;
+    c->link = NULL;
+    c->all->strangers_count--;
+}
+
+/* Who speaks, or NODES_MAX and why not. */
+static uint32_t identify(const struct connection *c, const struct message *m, char *why, size_t why_n) {
+    const struct peers *l = c->all;
+    int node = cluster_find_node(l->cluster, m->hello.dc, m->hello.node);
+    if (!slice_equal(m->hello.cluster, slice_text(l->cluster->name)))
+        snprintf(why, why_n, "belongs to cluster \"%.*s\", this is \"%s\"", (int)m->hello.cluster.n, (const char *)m->hello.cluster.p,
+                 l->cluster->name);
+    else if (m->hello.secret != secret_hash(l->cluster))
+        snprintf(why, why_n, "does not know the secret of this cluster");
+    else if (node < 0)
+        snprintf(why, why_n, "says it is %.*s-%u, which is no node of this cluster", (int)m->hello.dc.n, (const char *)m->hello.dc.p, m->hello.node);
+    else if ((uint32_t)node == l->self)
+        snprintf(why, why_n, "says it is %s, as this node itself", l->cluster->nodes[node].name);
+    else if (c->dialed && (uint32_t)node != c->peer)
+        snprintf(why, why_n, "says it is %s, where %s was expected", l->cluster->nodes[node].name, name_of(l, c->peer));
+    else if (!c->dialed && l->peers[node].dialer)
+        snprintf(why, why_n, "%s dialed, but between these two %s dials", l->cluster->nodes[node].name, l->cluster->nodes[l->self].name);
+    else
+        return (uint32_t)node;
+    return NODES_MAX;
+}
+
+/* True: the older connection of this identity, if any, makes way. */
+static bool replaces(struct connection *c, uint64_t run) {
+    struct connection *older = c->all->peers[c->peer].live;
+    if (older == NULL || older->run == run) return true;
+    if (c->all->streams->now_us - stream_heard_us(older->stream) > IDENTITY_ALIVE_US) return true;
+    log_error("two processes say that they are %s: the one at %s stays, the one at %s is refused", name_of(c->all, c->peer), older->address,
+              c->address);
+    return false;
+}
+
+static void connection_down(struct connection *c) {
+    struct peers *l = c->all;
+    if (!c->live) return;
+    c->live = false;
+    l->peers[c->peer].live = NULL;
+    faults_forget(&l->faults, c->peer);
+    l->owner->down(l->arg, c->peer);
+}
+
+static void go_live(struct connection *c, uint64_t run) {
+    struct peers *l = c->all;
+    struct peer *p = &l->peers[c->peer];
+    if (p->live) {
+        struct connection *older = p->live;
+        connection_down(older);
+        stream_close(older->stream, "replaced by a newer connection");
+    }
+    if (p->shaking == c) p->shaking = NULL;
+    if (!c->dialed) send_hello(c);
+    stranger_leave(c);
+    c->live = true;
+    c->run = run;
+    p->live = c;
+    p->logged[0] = 0;
+    if (p->dialer) dialer_reached(p->dialer);
+    log_info("link %s (%s): up", name_of(l, c->peer), c->address);
+    l->owner->up(l->arg, c->peer, run);
+}
+
+static void take_hello(struct connection *c, const struct message *m) {
+    char why[256];
+    uint32_t peer = identify(c, m, why, sizeof why);
+    if (peer == NODES_MAX) {
+        refuse(c, why);
+        return;
+    }
+    c->peer = peer;
+    const struct fault *f = &c->all->faults.of[peer];
+    if (f->cut_in || f->cut_out) {
+        c->ignored = true;
+    } else if (!replaces(c, m->hello.run)) {
+        snprintf(why, sizeof why, "another process is %s, and alive", name_of(c->all, peer));
+        refuse(c, why);
+    } else {
+        go_live(c, m->hello.run);
+    }
+}
+
+static void take_first_frame(struct connection *c, struct slice frame) {
+    struct message m = {0};
+    size_t size;
+    const char *why = NULL;
+    uint8_t type = frame.p[5];
+    if (type != MESSAGE_HELLO && type != MESSAGE_REFUSE) {
+        refuse(c, "does not begin with HELLO");
+        return;
+    }
+    if (message_decode(frame, c->all->origins, &m, &size, &why) != FRAME_OK) {
+        char text[160];
+        snprintf(text, sizeof text, "its first frame cannot be read: %s", why ? why : "malformed");
+        refuse(c, text);
+        return;
+    }
+    if (m.type == MESSAGE_HELLO) {
+        take_hello(c, &m);
+    } else {
+        char text[200];
+        snprintf(text, sizeof text, "it refuses this node: %.*s", m.refuse.reason.n < 150 ? (int)m.refuse.reason.n : 150,
+                 (const char *)m.refuse.reason.p);
+        log_reason(c->all, c->peer, c->address, text);
+        stream_close(c->stream, text);
+    }
+    message_finish(&m);
+}
+
+/* ---- frames ---- */
+static void bad_frame(struct connection *c, const char *why) {
+    c->all->bad_frames++;
+    log_warning("link %s (%s): closed: %s (%llu such so far)", name_of(c->all, c->peer), c->address, why, (unsigned long long)c->all->bad_frames);
+    stream_close(c->stream, why);
+}
+
+/* The whole first frame of the input; false: it is not there yet (*ret_wanted bytes more), or bad. */
+static bool frame_next(struct connection *c, struct slice in, struct slice *ret, size_t *ret_wanted) {
+    *ret_wanted = in.n < FRAME_HEAD ? FRAME_HEAD - in.n : 0;
+    if (*ret_wanted) return false;
+    struct reader r = reader_of(in);
+    uint64_t size = (uint64_t)read_u32(&r) + 4;
+    uint64_t most = c->live ? FRAME_BYTES_MAX : HELLO_BYTES_MAX;
+    if (size > most || size < FRAME_OVERHEAD) {
+        if (c->live)
+            bad_frame(c, "a frame of impossible length");
+        else
+            refuse(c, "does not begin with HELLO");
+        return false;
+    }
+    *ret_wanted = in.n < size ? size - in.n : 0;
+    *ret = SLICE(in.p, size);
+    return *ret_wanted == 0;
+}
+
+static void connection_readable(void *arg) {
+    struct connection *c = arg;
+    struct peers *l = c->all;
+    size_t wanted = 1;
+    struct slice frame;
+    while (!stream_closing(c->stream) && !c->ignored && frame_next(c, stream_input(c->stream), &frame, &wanted)) {
+        if (!c->live) {
+            take_first_frame(c, frame);
+        } else {
+            if (frame.p[5] == MESSAGE_EVENTS && l->owner->refuses(l->arg)) return; /* peers_resume() goes on here */
+            if (!l->faults.of[c->peer].cut_in) l->owner->frame(l->arg, c->peer, frame);
+        }
+        if (stream_closing(c->stream)) return;
+        stream_consume(c->stream, frame.n);
+    }
+    if (c->ignored) stream_consume(c->stream, stream_input(c->stream).n);
+    if (!stream_closing(c->stream)) stream_read(c->stream, wanted);
+}
+
+static void connection_drained(void *arg) {}
+
+static void connection_closed(void *arg, const char *why) {
+    struct connection *c = arg;
+    struct peers *l = c->all;
+    if (c->live) {
+        log_info("link %s (%s): down: %s", name_of(l, c->peer), c->address, why);
+        connection_down(c);
+    }
+    stranger_leave(c);
+    if (c->dialed) {
+        struct peer *p = &l->peers[c->peer];
+        if (p->shaking == c) p->shaking = NULL;
+        if (!l->stopping && !p->live && !p->shaking) dialer_try(p->dialer, false);
+    }
+    free(c);
+}
+
+static const struct stream_owner connection_owner = {connection_readable, connection_drained, connection_closed};
+
+static struct connection *connection_make(struct peers *l, struct nng_stream *raw, uint32_t peer) {
+    struct connection *c = xcalloc(1, sizeof *c);
+    *c = (struct connection){.all = l, .peer = peer, .dialed = peer < NODES_MAX, .since_us = l->streams->now_us, .next = l->strangers};
+    c->link = &l->strangers;
+    if (c->next) c->next->link = &c->next;
+    l->strangers = c;
+    l->strangers_count++;
+    c->stream = stream_open(l->streams, raw, &connection_owner, c);
+    stream_address(c->stream, c->address, sizeof c->address);
+    return c;
+}
+
+static void accepted(void *arg, struct nng_stream *raw) {
+    struct peers *l = arg;
+    if (l->stopping || l->strangers_count >= STRANGERS_MAX) {
+        stream_refuse(raw);
+        return;
+    }
+    stream_read(connection_make(l, raw, NODES_MAX)->stream, HELLO_BYTES_MAX);
+}
+
+static void dialed(void *arg, struct nng_stream *raw) {
+    struct peer *p = arg;
+    struct peers *l = p->all;
+    if (l->stopping || p->live) {
+        stream_refuse(raw);
+        return;
+    }
+    uint32_t peer = (uint32_t)(p - l->peers);
+    struct connection *c = connection_make(l, raw, peer);
+    p->shaking = c;
+    const struct fault *f = &l->faults.of[peer];
+    c->ignored = f->cut_in || f->cut_out;
+    if (!c->ignored) send_hello(c);
+    stream_read(c->stream, HELLO_BYTES_MAX);
+}
+
+static void dial_failed(void *arg, const char *why) {
+    struct peer *p = arg;
+    struct peers *l = p->all;
+    uint32_t peer = (uint32_t)(p - l->peers);
+    if (l->stopping) return;
+    log_reason(l, peer, l->cluster->nodes[peer].peer_host, why);
+    dialer_try(p->dialer, false);
+}
+
+/* ---- the door to the host ---- */
+static void send_now(void *arg, uint32_t peer, struct slice frames) {
+    struct peers *l = arg;
+    struct connection *c = l->peers[peer].live;
+    if (c == NULL || stream_closing(c->stream)) return;
+    if (stream_backlog(c->stream) + frames.n > l->backlog_max) {
+        log_warning("link %s (%s): closed: it does not take what it is sent", name_of(l, peer), c->address);
+        stream_close(c->stream, "it does not take what it is sent");
+        return;
+    }
+    stream_write(c->stream, frames);
+    stream_flush(c->stream);
+}
+
+void peers_send(struct peers *l, uint32_t peer, struct slice frames) {
+    if (l->peers[peer].live == NULL) return;
+    if (fault_none(&l->faults.of[peer]))
+        send_now(l, peer, frames);
+    else
+        faults_hold(&l->faults, peer, frames, l->streams->now_us);
+}
+
+void peers_drop(struct peers *l, uint32_t peer, const char *why) {
+    if (l->peers[peer].live) bad_frame(l->peers[peer].live, why);
+}
+
+void peers_resume(struct peers *l) {
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        struct connection *c = l->peers[i].live;
+        if (c && stream_input(c->stream).n > 0) connection_readable(c);
+    }
+}
+
+void peers_healed(struct peers *l) {
+    for (struct connection *c = l->strangers; c; c = c->next)
+        if (c->ignored) stream_close(c->stream, "the cut is healed");
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        struct peer *p = &l->peers[i];
+        if (p->dialer && !p->live && !p->shaking) dialer_try(p->dialer, true);
+    }
+}
+
+void peers_tick(struct peers *l) {
+    uint64_t now_us = l->streams->now_us;
+    faults_release(&l->faults, now_us, send_now, l);
+    for (struct connection *c = l->strangers; c; c = c->next) {
+        if (stream_closing(c->stream) || now_us - c->since_us < HANDSHAKE_US) continue;
+        if (!c->ignored) log_reason(l, c->peer, c->address, "said no HELLO in time");
+        stream_close(c->stream, "said no HELLO in time");
+    }
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        struct connection *c = l->peers[i].live;
+        if (c && !l->faults.of[i].cut_in && !l->owner->refuses(l->arg) && now_us - stream_heard_us(c->stream) > SILENT_US)
+            stream_close(c->stream, "it is silent");
+    }
+}
+
+uint64_t peers_wake_us(const struct peers *l) {
+    uint64_t wake = faults_wake_us(&l->faults);
+    for (const struct connection *c = l->strangers; c; c = c->next)
+        if (c->since_us + HANDSHAKE_US < wake) wake = c->since_us + HANDSHAKE_US;
+    return wake;
+}
+
+const char *peers_start(struct peers *l, struct streams *streams, const struct cluster *c, uint32_t self, uint64_t run, struct origins *origins,
+                        uint64_t entropy, const struct peers_owner *owner, void *arg) {
+    l->streams = streams;
+    l->cluster = c;
+    l->self = self;
+    l->run = run;
+    l->origins = origins;
+    l->owner = owner;
+    l->arg = arg;
+    size_t share = c->memory_bytes_max / 16;
+    l->backlog_max = share > FRAME_BYTES_MAX ? share : FRAME_BYTES_MAX;
+    faults_init(&l->faults, c, self, share < HELD_BYTES_MAX ? share : HELD_BYTES_MAX, entropy);
+    const struct cluster_node *me = &c->nodes[self];
+    const char *error = listener_open(&l->listener, streams, me->peer_host, me->peer_port, accepted, l);
+    if (error) return error;
+    for (uint32_t i = 0; i < c->nodes_count; i++) {
+        struct peer *p = &l->peers[i];
+        p->all = l;
+        if (strcmp(me->name, c->nodes[i].name) <= 0) continue;
+        p->dialer = dialer_open(streams, c->nodes[i].peer_host, c->nodes[i].peer_port, dialed, dial_failed, p);
+        if (p->dialer) dialer_try(p->dialer, true);
+    }
+    return NULL;
+}
+
+void peers_stop(struct peers *l) {
+    l->stopping = true;
+    listener_close(l->listener);
+    l->listener = NULL;
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        dialer_close(l->peers[i].dialer);
+        l->peers[i].dialer = NULL;
+        if (l->peers[i].live) stream_close(l->peers[i].live->stream, "this node stops");
+    }
+    for (struct connection *c = l->strangers; c; c = c->next) stream_close(c->stream, "this node stops");
+}
+
+void peers_finish(struct peers *l) { faults_finish(&l->faults); }

@@ -1,0 +1,25 @@
+/* The store over RocksDB (DESIGN, section 4, "Storage").
+ *
+ * Two databases in one directory, because what they promise differs:
+ *   log.rocksdb/   column families `log`, `conflicts`, `meta`. Each commit is one batch through the write-ahead log: it makes a write durable.
+ *   rows.rocksdb/  rows, their indexes and the checkpoint, without a write-ahead log. Each flush is one batch, one memtable, one table file: all of
+ * it is there after a crash, or nothing. Nothing but a flush ever writes or switches this memtable, and a flush never holds up a commit. A flush
+ * syncs the log before its rows become durable, so that rows never run ahead of the durable log. */
+#pragma once
+#include "../core/store.h"
+
+struct store_options {
+    bool fsync;             /* of the cluster; the store itself syncs when a commit asks for it */
+    uint64_t memory_bytes;  /* its share: block cache and the log's write buffers. A flush takes twice its rows beside that while it runs */
+    uint64_t log_bytes_max; /* log budget: bounds the write-ahead log */
+};
+
+/* Opens or makes the store in `dir`. 0; or STORE_FAILED with one line in *why: the directory is in use, damaged, of an unknown format, not writable.
+ */
+int store_open(struct store **ret, const char *dir, const struct store_options *o, struct buf *why);
+void store_close(struct store *s); /* NULL is accepted; waits for a flush under way, and leaves the log synced */
+
+/* One flush at a time. `done` is called on the store's own thread when rows and checkpoint would survive a crash of the machine: result 0, or
+ * STORE_FAILED with `why` (borrowed). The flush and its rows must stay unchanged until then, but for the order of rows. */
+typedef void store_done_fn(void *arg, int result, const char *why);
+void store_flush_start(struct store *s, struct flush *f, store_done_fn *done, void *arg);
