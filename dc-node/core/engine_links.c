@@ -4,6 +4,7 @@
 
 #define LOG_PAGE_BYTES (256u * 1024)
 #define REFUSED_RETRY_US 5000000u
+#define SUBSCRIBE_PATIENCE_MAX 4u
 #define OUT_BYTES_MAX (8u * 1024 * 1024) /* frames for one peer in one updates */
 
 /* All windows together take a sixteenth of the memory. */
@@ -34,6 +35,8 @@ static void drop(struct engine *e, uint32_t peer, const char *why) {
 static void subscribe(struct engine *e, uint32_t peer, uint32_t scope) {
     struct link *l = &e->links[peer];
     if (++l->subscription == 0) l->subscription = 1;
+    if (!l->confirmed && l->scope && l->patience < SUBSCRIBE_PATIENCE_MAX) l->patience++;
+    else if (l->confirmed && l->patience) l->patience--;
     l->scope = scope;
     l->subscribed_us = e->now.mono_us;
     l->confirmed = l->lost = false;
@@ -91,7 +94,7 @@ static bool waited_longer_than(const struct engine *e, uint64_t us) { return e->
 static bool subscription_failed(struct engine *e, const struct link *l, uint32_t lost_numbers) {
     uint64_t age = e->now.mono_us - l->subscribed_us;
     if (l->refusal[0]) return age > REFUSED_RETRY_US;
-    if (age < SUBSCRIBE_RETRY_US) return false;
+    if (age < (uint64_t)SUBSCRIBE_RETRY_US << l->patience) return false;
     if (!l->confirmed) return true;
     if (l->short_since_us && e->now.mono_us - l->short_since_us > LOSS_PATIENCE_US) return true;
     return (l->lost && e->waiting_bytes < e->waiting_bytes_max / 2) || (lost_numbers & l->scope);
