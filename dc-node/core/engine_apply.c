@@ -172,6 +172,7 @@ struct dot engine_originate(struct engine *e, const struct change *changes, uint
     event_begin(&e->body, stamp, engine_source(e, e->own)->checksum, e->deps, deps_count, count, e->origins);
     for (uint32_t i = 0; i < count; i++) event_change(&e->body, &changes[i], e->origins);
     struct slice body = buf_slice_of(&e->body);
+    assert(body.n <= EVENT_BYTES_MAX); /* txn_bytes_max() has seen to it: no node would take it, nor this one after a restart */
     struct event ev = {.dot = dot,
                        .stamp = stamp,
                        .previous = engine_source(e, e->own)->checksum,

@@ -115,17 +115,19 @@ static bool arity_fits(const struct command *cmd, uint32_t argc) {
 static void queue(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     struct reply reply = reply_to(se);
+    size_t bytes = sizeof(struct queued) + 10 * (size_t)argc;
+    for (uint32_t i = 0; i < argc; i++) bytes += argv[i].n;
+    if (s->queue_bytes + bytes > QUEUE_BYTES_MAX) {
+        s->multi_failed = true;
+        reply_error(&reply, "ERR the commands between MULTI and EXEC are more than %u bytes", QUEUE_BYTES_MAX);
+        return;
+    }
     GROW(s->queue, s->queue_count, s->queue_cap);
     struct queued *q = &s->queue[s->queue_count++];
     *q = (struct queued){.argc = argc, .command = cmd};
     args_put(&q->args, argv, argc);
-    s->queue_bytes += q->args.n;
-    if (s->queue_bytes > QUEUE_BYTES_MAX) {
-        s->multi_failed = true;
-        reply_error(&reply, "ERR the commands between MULTI and EXEC are more than %u bytes", QUEUE_BYTES_MAX);
-    } else {
-        reply_simple(&reply, "QUEUED");
-    }
+    s->queue_bytes += bytes;
+    reply_simple(&reply, "QUEUED");
 }
 
 /* The checks that come before everything else; writes the error. */
@@ -162,6 +164,8 @@ void request_run(struct engine *e, struct session_entry *se, const struct slice 
 
 void session_watch(struct call *c, struct slice key) {
     struct session *s = c->session;
+    for (uint32_t i = 0; i < s->watches_count; i++)
+        if (slice_equal(buf_slice_of(&s->watches[i].key), key)) return; /* as it was when it was watched first */
     GROW(s->watches, s->watches_count, s->watches_cap);
     struct watched *w = &s->watches[s->watches_count++];
     *w = (struct watched){.state = engine_fingerprint(c->engine, key), .absent = !txn_get(c->txn, key).n};
@@ -260,14 +264,28 @@ void request_resume(struct engine *e, struct session_entry *se) {
     e->updates.unblocked[e->updates.unblocked_count++] = se->s.id;
 }
 
-static void delete_seen(void *arg, struct slice key, struct slice content) { txn_delete(arg, key); }
+static void commit_deletes(struct engine *e, struct session_entry *se) {
+    struct dot dot = txn_commit(&e->txn);
+    if (dot.n) se->s.last_write = dot;
+}
+
+/* Keys may be so long that one event cannot name them all. */
+static void delete_seen(void *arg, struct slice key, struct slice content) {
+    struct session_entry *se = arg;
+    struct txn *t = se->job_txn;
+    if (txn_delete(t, key)) return;
+    commit_deletes(t->engine, se);
+    txn_begin(t, t->engine, t->now_ms, NULL);
+    bool fits = txn_delete(t, key);
+    assert(fits);
+}
 
 static void flush_all_step(struct engine *e, struct session_entry *se) {
     txn_begin(&e->txn, e, e->now.wall_ms, NULL);
     struct txn keys = {.engine = e, .now_ms = e->now.wall_ms};
-    se->job_from = txn_scan(&keys, se->job_from, FLUSH_ALL_KEYS, delete_seen, &e->txn);
-    struct dot dot = txn_commit(&e->txn);
-    if (dot.n) se->s.last_write = dot;
+    se->job_txn = &e->txn;
+    se->job_from = txn_scan(&keys, se->job_from, FLUSH_ALL_KEYS, delete_seen, se);
+    commit_deletes(e, se);
     if (se->job_from) return;
     struct reply reply = reply_to(se);
     reply_ok(&reply);

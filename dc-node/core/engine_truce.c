@@ -169,13 +169,15 @@ void engine_reply_siblings(struct call *c) {
     }
 }
 
-/* More siblings than the cap would be there: the write is refused. */
+/* More siblings than the cap would be there, or more unseen ones than an event can name: the write is refused. */
 static bool over_siblings_cap(struct engine *e, const struct vv *context) {
+    size_t bytes = e->txn.bytes;
     for (uint32_t i = 0; i < e->txn.rows_count; i++) {
         const struct siblings *s = siblings_of(e, buf_slice_of(&e->txn.rows[i].key));
         uint32_t kept = 0;
         for (uint32_t k = 0; k < s->n; k++) kept += s->v[k].content.n && !vv_covers(context, s->v[k].dot);
-        if (kept + 1 > e->cluster->siblings_max) return true;
+        bytes += kept * DOT_BYTES_MAX;
+        if (kept + 1 > e->cluster->siblings_max || bytes > txn_bytes_max(&e->txn)) return true;
     }
     return false;
 }

@@ -19,7 +19,8 @@
 #define BLOCK_BYTES_MAX (64u * 1024)  /* a block of own events is closed above this */
 #define FORWARDS_MAX 1024u            /* requests of one session under way to the leader */
 #define FORWARD_TIMEOUT_US 5000000u
-#define FLUSH_ALL_KEYS 2000u          /* deleted per event by FLUSHALL */
+#define FLUSH_ALL_KEYS 2000u          /* deleted per step by FLUSHALL */
+#define DOT_BYTES_MAX (1 + NAME_LEN_MAX + 3 + 8 + 10)
 
 /* Blocks of one origin that wait for their deps, or for smaller numbers. */
 struct waiting {
@@ -95,7 +96,8 @@ struct session_entry {
     struct remote_request *remote_queue;
     uint32_t remote_queued;
 
-    uint64_t job_from; /* FLUSHALL: hash to go on from */
+    uint64_t job_from; /* FLUSHALL: hash to go on from, and what deletes */
+    struct txn *job_txn;
     UT_hash_handle hh, hh_channel;
 };
 
@@ -287,6 +289,7 @@ void txn_begin(struct txn *t, struct engine *e, uint64_t now_ms, const struct vv
 struct txn_mark txn_mark(struct txn *t);
 void txn_rollback(struct txn *t, struct txn_mark m);
 struct dot txn_commit(struct txn *t);
+size_t txn_bytes_max(const struct txn *t); /* of changes, for the event to stay below EVENT_BYTES_MAX */
 void txn_finish(struct txn *t);
 /* What readers see of a row in memory. */
 struct slice engine_view(struct engine *e, const struct stored_row *row, uint64_t now_ms);

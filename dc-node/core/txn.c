@@ -2,8 +2,8 @@
 #include "state.h"
 #include <stdio.h>
 
-/* What an event may hold less what its frame, deps and checksums take. */
-#define TXN_BYTES_MAX (EVENT_BYTES_MAX - 1024u * 1024)
+#define HEAD_BYTES_MAX   64u /* of an event before its deps, their count included */
+#define CHANGE_BYTES_MAX 16u /* of a change beside its key, its content and what it has not seen */
 
 void txn_begin(struct txn *t, struct engine *e, uint64_t now_ms, const struct vv *context) {
     t->engine = e;
@@ -80,11 +80,18 @@ static struct txn_row *add(struct txn *t, uint64_t hash, struct slice key) {
     return row;
 }
 
+/* What changes may take in an event, beside the deps that it will have. */
+size_t txn_bytes_max(const struct txn *t) {
+    const struct engine *e = t->engine;
+    size_t deps = e->own == ORIGIN_NONE ? origins_count(e->origins) : e->moved_count;
+    return EVENT_BYTES_MAX - HEAD_BYTES_MAX - deps * DOT_BYTES_MAX;
+}
+
 static bool fits(struct txn *t, struct slice key, size_t bytes) {
     if (key.n + bytes > ROW_BYTES_MAX || key.n > KEY_BYTES_MAX)
         snprintf(t->refusal, sizeof t->refusal, "a row is at most %u bytes and a key at most %u", ROW_BYTES_MAX, KEY_BYTES_MAX);
-    else if (t->bytes + key.n + bytes > TXN_BYTES_MAX)
-        snprintf(t->refusal, sizeof t->refusal, "a transaction changes at most %u bytes", TXN_BYTES_MAX);
+    else if (t->bytes + key.n + bytes + CHANGE_BYTES_MAX > txn_bytes_max(t))
+        snprintf(t->refusal, sizeof t->refusal, "a transaction changes at most %zu bytes", txn_bytes_max(t));
     else return true;
     return false;
 }
@@ -96,7 +103,7 @@ static bool put_scratch(struct txn *t, uint64_t hash, struct slice key) {
     struct buf swap = row->content;
     row->content = t->scratch;
     t->scratch = swap;
-    t->bytes += key.n + row->content.n;
+    t->bytes += key.n + row->content.n + CHANGE_BYTES_MAX;
     return true;
 }
 

@@ -21,11 +21,12 @@ static void consider_key(void *of, struct slice key, struct slice content) {
 void cmd_randomkey(struct call *c) {
     struct key_choice choice = {.c = c};
     const uint32_t handful = 16; /* so that a key behind a wide gap of hashes is not drawn much more often than others */
-    txn_scan(c->txn, prng_next(c->prng), handful, consider_key, &choice);
-    if (choice.seen == 0) {
-        uint64_t from = 0; /* from a hash near the end: round to the first keys, past any that are expired */
-        do from = txn_scan(c->txn, from, handful, consider_key, &choice);
-        while (choice.seen == 0 && from != 0);
+    uint64_t from = prng_next(c->prng);
+    bool round = false;
+    while (choice.seen == 0) { /* past what is deleted or expired, and once round the end */
+        from = txn_scan(c->txn, from, handful, consider_key, &choice);
+        if (from == 0 && round) break;
+        round |= from == 0;
     }
     if (choice.seen)
         reply_bulk(c->reply, buf_slice_of(&choice.key));
