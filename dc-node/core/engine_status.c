@@ -104,9 +104,9 @@ static json_t *alarms(struct engine *e) {
         const char *name = e->cluster->nodes[i].name;
         if (l->diverged) json_array_append_new(list, json_sprintf("%s has the same version vector and other rows: they have diverged", name));
         if (l->refusal[0]) json_array_append_new(list, json_sprintf("%s: %s", name, l->refusal));
-        uint64_t ahead = (uint64_t)(l->clock_ahead_ms < 0 ? -l->clock_ahead_ms : l->clock_ahead_ms);
-        if (l->reports && ahead > e->cluster->clock_bound_ms)
-            json_array_append_new(list, json_sprintf("the clocks of %s and %s differ by %" PRIu64 " ms", e->cluster->nodes[e->self].name, name, ahead));
+        /* A heartbeat that took long makes the other clock look behind, never ahead: whoever is behind says so. */
+        if (l->reports && l->clock_ahead_ms > (int64_t)e->cluster->clock_bound_ms)
+            json_array_append_new(list, json_sprintf("the clock of %s is %" PRId64 " ms ahead of this node's", name, l->clock_ahead_ms));
     }
     return list;
 }
