@@ -192,8 +192,8 @@ static size_t reply_size(struct slice s) {
     size_t size = line_size(s);
     if (size == 0) return 0;
     long long number = 0;
-    for (size_t i = 1; i + 2 < size && s.p[i] != '-'; i++) number = number * 10 + (s.p[i] - '0');
-    if (s.n > 1 && s.p[1] == '-') number = -1;
+    for (size_t i = 1; i + 2 < size && i < 18 && s.p[i] >= '0' && s.p[i] <= '9'; i++) number = number * 10 + (s.p[i] - '0');
+    if (s.p[1] == '-') number = -1;
     switch (s.p[0]) {
     case '$':
     case '=':

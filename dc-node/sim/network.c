@@ -73,8 +73,10 @@ static void send_frame(struct world *w, uint32_t from, uint32_t to, uint32_t epo
     w->counts.bytes += bytes.n;
     if (ch->cut || (o->loss_ppm > 0 && prng_chance(&w->network, o->loss_ppm, 1000000))) return;
     struct frame *f = frame_copy(bytes);
-    if (o->corrupt_ppm > 0 && prng_chance(&w->network, o->corrupt_ppm, 1000000))
-        f->bytes[prng_below(&w->network, f->n)] ^= (uint8_t)(1 + prng_below(&w->network, 255));
+    if (o->corrupt_ppm > 0 && prng_chance(&w->network, o->corrupt_ppm, 1000000)) {
+        uint64_t at = prng_below(&w->network, f->n);
+        f->bytes[at] ^= (uint8_t)(1 + prng_below(&w->network, 255));
+    }
     if (ch->clogged) {
         struct held_frame *h = xmalloc(sizeof *h);
         *h = (struct held_frame){.epoch = epoch, .frame = f};

@@ -246,6 +246,7 @@ void world_start(struct world *w, uint32_t node) {
     struct node *n = &w->nodes[node];
     if (node_alive(n)) return;
     n->run++;
+    sim_store_sync(n->store); /* RocksDB writes out what it recovers when it opens */
     uint64_t uptime = world_draw(&w->entropy, 1000000);
     n->boot_us = w->now_us - (uptime < w->now_us ? uptime : w->now_us);
     trace_note(w, node, "start", n->run);

@@ -71,7 +71,10 @@ static void flap_again(struct world *w, void *arg, uint64_t number) {
     if (left > 0) later(f, 50000 + draw(f, 500000), flap_again, side << 8 | (left - 1));
 }
 
-static void flap(struct faults *f) { flap_again(f->world, f, draw_side(f) << 8 | (2 * (1 + draw(f, 5)) + 1)); }
+static void flap(struct faults *f) {
+    uint64_t side = draw_side(f), times = 1 + draw(f, 5);
+    flap_again(f->world, f, side << 8 | (2 * times + 1));
+}
 
 static void disconnect(struct faults *f) {
     uint32_t a = (uint32_t)draw(f, nodes(f)), b = (uint32_t)draw(f, nodes(f));
@@ -108,7 +111,8 @@ static void pause(struct faults *f) {
 
 static void fail_store(struct faults *f) {
     uint32_t node = (uint32_t)draw(f, nodes(f));
-    world_fail_commit(f->world, node, 1 + draw(f, 20), draw(f, 2));
+    uint64_t n = 1 + draw(f, 20);
+    world_fail_commit(f->world, node, n, draw(f, 2));
     later(f, length(f) + 1000000, start, node);
 }
 
@@ -116,14 +120,16 @@ static void fail_store(struct faults *f) {
 
 static void skew_a_little(struct faults *f) {
     int64_t half = (int64_t)f->plan->cluster->clock_bound_ms / 2 - 20;
-    world_skew(f->world, (uint32_t)draw(f, nodes(f)), (int64_t)draw(f, (uint64_t)half * 2) - half, 0, false);
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    world_skew(f->world, node, (int64_t)draw(f, (uint64_t)half * 2) - half, 0, false);
 }
 
 static void skew_wildly(struct faults *f) {
     static const int64_t jumps_ms[] = {3600000, -3600000, 31536000000, 400, -700, 2000, 0};
     uint32_t node = (uint32_t)draw(f, nodes(f));
     int64_t jump = jumps_ms[draw(f, sizeof jumps_ms / sizeof *jumps_ms)];
-    world_skew(f->world, node, jump, (int32_t)draw(f, 100000) - 50000, draw(f, 6) == 0);
+    int32_t drift_ppm = (int32_t)draw(f, 100000) - 50000;
+    world_skew(f->world, node, jump, drift_ppm, draw(f, 6) == 0);
 }
 
 /* ---- one after the other ---- */

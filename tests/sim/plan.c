@@ -46,7 +46,9 @@ static struct link_options draw_link(struct prng *p, uint64_t latency_us, bool b
 
 static void draw_links(struct prng *p, struct plan *plan) {
     bool bad = !one_in(p, 3);
-    plan->near = draw_link(p, range(p, 50, 1000), bad && one_in(p, 3));
+    uint64_t near_us = range(p, 50, 1000); /* draws are never two in one expression: their order would be the compiler's */
+    bool near_bad = bad && one_in(p, 3);
+    plan->near = draw_link(p, near_us, near_bad);
     for (uint32_t a = 0; a < plan->cluster->dcs_count; a++)
         for (uint32_t b = 0; b < plan->cluster->dcs_count; b++) plan->far[a][b] = draw_link(p, range(p, 1000, 80000), bad);
 }

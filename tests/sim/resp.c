@@ -2,13 +2,18 @@
 
 #include <string.h>
 
+static int64_t integer(struct slice s) {
+    bool negative = s.n > 0 && s.p[0] == '-';
+    int64_t v = 0;
+    for (size_t i = negative; i < s.n && i < 19; i++) v = v * 10 + (s.p[i] - '0');
+    return negative ? -v : v;
+}
+
 static bool parse(struct slice *s, struct resp *ret, uint32_t max, uint32_t *count) {
     const uint8_t *end = s->n > 2 ? memchr(s->p, '\r', s->n) : NULL;
     if (!end) return false;
     struct resp r = {.type = (char)s->p[0], .text = SLICE(s->p + 1, (size_t)(end - s->p) - 1)};
-    bool negative = r.text.n > 0 && r.text.p[0] == '-';
-    for (size_t i = negative; i < r.text.n; i++) r.integer = r.integer * 10 + (r.text.p[i] - '0');
-    if (negative) r.integer = -r.integer;
+    if (r.type == ':' || r.type == '$' || r.type == '*') r.integer = integer(r.text);
     size_t used = (size_t)(end - s->p) + 2;
     r.null = (r.type == '$' || r.type == '*') && r.integer < 0;
     if (r.type == '$' && !r.null) {

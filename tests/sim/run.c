@@ -52,6 +52,8 @@ static void print_rows(struct run *r, uint32_t node, FILE *f) {
                 if (u->answers[i].session == session) fputc(u->answers[i].reply.p[k] < ' ' ? ' ' : u->answers[i].reply.p[k], f);
         fprintf(f, "\n");
     }
+    fprintf(f, "%s\n", h->failure);
+    exit(1); /* the engine was stepped out of time: nothing can go on from here */
 }
 
 static void check_node(struct run *r, uint32_t node) {
