@@ -70,7 +70,7 @@ struct message {
             struct vv vv; /* on disk */
         } heartbeat;
         struct {
-            uint64_t run;      /* the leader's, from its HELLO: a frame meant for an earlier run is not carried out */
+            uint64_t run;      /* the leader's and the follower's, from their HELLOs, xor: a frame of or for an earlier run is not carried out */
             uint64_t session;  /* of the follower's client */
             uint64_t request;  /* 1, 2, 3... within a session: each is carried out once, in order */
             uint8_t protocol;  /* RESP 2 or 3 */

@@ -12,6 +12,9 @@
 static struct reply reply_to(struct session_entry *se) { return (struct reply){.out = &se->s.out, .protocol = se->s.protocol}; }
 static uint64_t under_way(const struct session_entry *se) { return se->forward_sent - se->forward_answered; }
 
+/* Names this run and that of the peer: the same at both ends. */
+static uint64_t runs_with(const struct engine *e, uint32_t peer) { return e->run ^ e->links[peer].peer_run; }
+
 static void open_channel(struct engine *e, struct session_entry *se) {
     se->forward_session = ++e->channel_ids;
     se->forward_sent = se->forward_answered = 0;
@@ -30,7 +33,7 @@ static void close_channel(struct engine *e, struct session_entry *se) {
 static void send_forward(struct engine *e, struct session_entry *se, struct slice args, uint32_t argc, bool deliver) {
     if (!se->forward_session) open_channel(e, se);
     struct message m = {.type = MESSAGE_FORWARD};
-    m.forward.run = e->links[e->leader].peer_run;
+    m.forward.run = runs_with(e, e->leader);
     m.forward.session = se->forward_session;
     m.forward.request = ++se->forward_sent;
     m.forward.protocol = se->s.protocol;
@@ -104,6 +107,41 @@ static size_t args_bytes(const struct slice *argv, uint32_t argc) {
     return n;
 }
 
+void forward_close(struct engine *e, struct session_entry *se) {
+    if (!se->forward_session) return;
+    struct message m = {.type = MESSAGE_FORWARD};
+    m.forward.run = runs_with(e, e->leader);
+    m.forward.session = se->forward_session;
+    m.forward.request = se->forward_sent + 1;
+    m.forward.protocol = se->s.protocol;
+    m.forward.close = 1;
+    links_send(e, e->leader, &m);
+    close_channel(e, se);
+}
+
+/* What is under way on a channel is indeterminate: it may have happened, or may still. The leader forgets the channel. */
+static void fail_requests(struct engine *e, struct session_entry *se) {
+    struct reply reply = reply_to(se);
+    for (uint64_t r = se->forward_answered + 1; r <= se->forward_sent; r++)
+        if (se->deliver[r % FORWARDS_MAX])
+            reply_error(&reply, "INDETERMINATE %s, the leader of %s, did not answer in time: the write may have happened, or may still happen",
+                        e->cluster->nodes[e->leader].name, e->cluster->dcs[e->self_dc].name);
+    se->pinned_lost = se->s.pinned && se->pin_open;
+    forward_close(e, se);
+}
+
+static void fail_channel(struct engine *e, struct session_entry *se) {
+    fail_requests(e, se);
+    request_resume(e, se);
+}
+
+/* A command that does not reach the leader is refused, and with it the transaction that it belongs to: it is not carried out without it. */
+static struct reply refusal(struct engine *e, struct session_entry *se, const struct command *cmd) {
+    if (se->s.pinned && se->pin_open) fail_requests(e, se);
+    if (is(cmd, "exec") || is(cmd, "discard") || is(cmd, "unwatch")) se->pinned_lost = false;
+    return reply_to(se);
+}
+
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);
@@ -114,17 +152,22 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
         stash(se, argv, argc);
         return true;
     }
-    if (is(cmd, "quit") || is(cmd, "reset")) forward_close(e, se);
+    if (is(cmd, "quit") || is(cmd, "reset")) {
+        forward_close(e, se);
+        se->pinned_lost = false;
+    }
     if (!wanted) return false;
-    struct reply reply = reply_to(se);
     if (need > FORWARDS_MAX) {
+        struct reply reply = reply_to(se);
         reply_error(&reply, "ERR a transaction through a follower holds at most %u commands", FORWARDS_MAX - 2);
         session_discard(s);
     } else if (!link_reachable(e, e->leader)) {
+        struct reply reply = refusal(e, se, cmd);
         reply_error(&reply, "NOLEADER %s, the leader of %s, cannot be reached from %s: nothing was written", e->cluster->nodes[e->leader].name,
                     e->cluster->dcs[e->self_dc].name, e->cluster->nodes[e->self].name);
         if (whole_queue) session_discard(s);
     } else if (args_bytes(argv, argc) > FORWARD_BYTES_MAX) {
+        struct reply reply = refusal(e, se, cmd);
         reply_error(&reply, "ERR a request of more than %u bytes does not pass through a follower: send it to %s", FORWARD_BYTES_MAX,
                     e->cluster->nodes[e->leader].name);
     } else if (whole_queue) {
@@ -135,30 +178,6 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
         forward_args(e, se, argv, argc, true);
     }
     return true;
-}
-
-/* What is under way on a channel is indeterminate: it may have happened, or may still. */
-static void fail_channel(struct engine *e, struct session_entry *se) {
-    struct reply reply = reply_to(se);
-    for (uint64_t r = se->forward_answered + 1; r <= se->forward_sent; r++)
-        if (se->deliver[r % FORWARDS_MAX])
-            reply_error(&reply, "INDETERMINATE %s, the leader of %s, did not answer in time: the write may have happened, or may still happen",
-                        e->cluster->nodes[e->leader].name, e->cluster->dcs[e->self_dc].name);
-    se->pinned_lost = se->s.pinned && se->pin_open;
-    close_channel(e, se);
-    request_resume(e, se);
-}
-
-void forward_close(struct engine *e, struct session_entry *se) {
-    if (!se->forward_session) return;
-    struct message m = {.type = MESSAGE_FORWARD};
-    m.forward.run = e->links[e->leader].peer_run;
-    m.forward.session = se->forward_session;
-    m.forward.request = se->forward_sent + 1;
-    m.forward.protocol = se->s.protocol;
-    m.forward.close = 1;
-    links_send(e, e->leader, &m);
-    close_channel(e, se);
 }
 
 void requests_answer(struct engine *e, uint32_t peer, const struct message *m) {
@@ -305,7 +324,7 @@ static void enqueue(struct session_entry *se, const struct message *m) {
 }
 
 void requests_forward(struct engine *e, uint32_t peer, const struct message *m) {
-    if (!e->is_leader || m->forward.run != e->run) return;
+    if (!e->is_leader || m->forward.run != runs_with(e, peer)) return;
     struct session_entry *se = find_remote(e, peer, m->forward.session);
     if (m->forward.close) {
         if (se) remove_remote(e, se);
