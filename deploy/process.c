@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROGRAM "dc-node"
@@ -66,24 +66,20 @@ struct process process_of(const struct local *l, uint32_t node) {
     return ret;
 }
 
-bool process_signal(const struct local *l, uint32_t node, int signal_number) {
+int process_open(const struct local *l, uint32_t node) {
     struct process p = process_of(l, node);
     int fd = p.pid ? pidfd_open(p.pid, 0) : -1;
-    if (fd < 0) return false;
     /* Looked at again: the descriptor holds whoever has the pid now. */
-    bool sent = process_of(l, node).pid == p.pid && pidfd_send_signal(fd, signal_number, NULL, 0) == 0;
-    close(fd);
-    return sent;
+    if (fd >= 0 && process_of(l, node).pid == p.pid) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
 }
 
-bool process_wait_gone(const struct local *l, uint32_t node, uint32_t timeout_ms) {
-    for (uint32_t waited_ms = 0;; waited_ms += 20) {
-        struct process p = process_of(l, node);
-        if (p.pid == 0) return true;
-        if (waited_ms >= timeout_ms) return false;
-        waitpid(p.pid, NULL, WNOHANG);
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    }
+bool process_signal(int process, int signal_number) { return pidfd_send_signal(process, signal_number, NULL, 0) == 0; }
+
+bool process_wait_gone(int process, uint32_t timeout_ms) {
+    struct pollfd p = {.fd = process, .events = POLLIN};
+    return poll(&p, 1, (int)timeout_ms) == 1;
 }
 
 static char *join(const char *dir, const char *name) {

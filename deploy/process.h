@@ -11,10 +11,11 @@ struct process {
 
 /* The process of a node: that of D/<node>/pid, if it is a dc-node with this node's data directory. */
 struct process process_of(const struct local *l, uint32_t node);
-/* Sends a signal to it, and to nobody else, whatever happens to the pid meanwhile. False: it is not running. */
-bool process_signal(const struct local *l, uint32_t node, int signal_number);
-/* Waits until it is gone; false: still there. */
-bool process_wait_gone(const struct local *l, uint32_t node, uint32_t timeout_ms);
+/* A descriptor of that process, which stays its own whatever happens to the pid; close() it. -1: it is not running. */
+int process_open(const struct local *l, uint32_t node);
+bool process_signal(int process, int signal_number); /* false: it is gone */
+/* Waits until it is gone and its ports are free; false: still there. */
+bool process_wait_gone(int process, uint32_t timeout_ms);
 
 /* The program dc-node: $TRUCE_DC_NODE, beside this program, or in its build directory. The caller frees; NULL: *why. */
 char *process_find_program(struct buf *why);

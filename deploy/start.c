@@ -9,6 +9,7 @@
 
 #define READY_TIMEOUT_MS 120000 /* recovery replays the log */
 #define POLL_MS          20
+#define PORT_TIMEOUT_MS  1000
 
 static uint64_t mono_ms(void) {
     struct timespec t;
@@ -33,18 +34,44 @@ static int await(struct run *r, uint32_t node, pid_t child, bool (*ready)(const 
         ended = child != 0 && process_ended(&r->local, node, child, &why);
         if (!ended) nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
     }
+    if (ok && child != 0 && process_ended(&r->local, node, child, &why)) ok = false, ended = true; /* somebody else answered at its port */
     if (!ok && ended) fail(r, EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
     if (!ok && !ended) fail(r, EXIT_FAILED, "%s %s: %.*s", node_name(&r->local, node), what, (int)why.n, (const char *)why.p);
     buf_finish(&why);
     return ok ? 0 : EXIT_FAILED;
 }
 
+static bool listens(const struct cluster_node *n) {
+    redisContext *rc = redisConnectWithTimeout(n->client_host, n->client_port, (struct timeval){.tv_sec = 1});
+    bool there = rc != NULL && rc->err == 0;
+    if (rc != NULL) redisFree(rc);
+    return there;
+}
+
+/* Nobody listens where the node is going to; else its port would answer for it. One that is just ending is given time. */
+static bool port_free(const struct cluster *c, uint32_t node, struct buf *why) {
+    const struct cluster_node *n = &c->nodes[node];
+    uint64_t deadline_ms = mono_ms() + PORT_TIMEOUT_MS;
+    while (listens(n)) {
+        if (mono_ms() > deadline_ms) {
+            buf_printf(why, "%s: another process listens on %s:%u already", n->name, n->client_host, n->client_port);
+            return false;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    }
+    return true;
+}
+
 static int spawn(struct run *r, const bool chosen[static NODES_MAX], pid_t children[static NODES_MAX]) {
     struct buf why = {0};
     char *program = process_find_program(&why);
-    bool ok = program != NULL;
+    bool ok = program != NULL, missing[NODES_MAX] = {0};
+    for (uint32_t i = 0; ok && i < r->local.cluster->nodes_count; i++) {
+        missing[i] = chosen[i] && process_of(&r->local, i).pid == 0;
+        if (missing[i]) ok = port_free(r->local.cluster, i, &why);
+    }
     for (uint32_t i = 0; ok && i < r->local.cluster->nodes_count; i++)
-        if (chosen[i] && process_of(&r->local, i).pid == 0) ok = (children[i] = process_start(&r->local, i, program, &why)) != 0;
+        if (missing[i]) ok = (children[i] = process_start(&r->local, i, program, &why)) != 0;
     if (!ok) fail(r, EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
     buf_finish(&why);
     free(program);

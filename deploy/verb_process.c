@@ -5,23 +5,32 @@
 #include "start.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #define GONE_TIMEOUT_MS 20000
 
-/* Sends one signal to every chosen node; `list` gets the names of those that had it. */
+/* Sends the signal to one node; 0, or an exit code after saying why. */
+static int signal_node(struct run *r, uint32_t node, int signal_number) {
+    int process = process_open(&r->local, node), code = 0;
+    if (process < 0 || !process_signal(process, signal_number))
+        code = fail(r, EXIT_FAILED, "%s is not running", node_name(&r->local, node));
+    else if (signal_number == SIGKILL && !process_wait_gone(process, GONE_TIMEOUT_MS))
+        code = fail(r, EXIT_FAILED, "%s is still there", node_name(&r->local, node));
+    if (process >= 0) close(process);
+    return code;
+}
+
+/* Sends one signal to every chosen node; the answer gets a list `done` of those that had it. */
 static int signal_nodes(struct run *r, int signal_number, const char *done, bool ret_chosen[static NODES_MAX]) {
     int code = run_open(r, true);
     if (code == 0) code = chosen_nodes(r, false, ret_chosen);
     json_t *list = json_array();
     for (uint32_t i = 0; code == 0 && i < r->local.cluster->nodes_count; i++) {
         if (!ret_chosen[i]) continue;
-        if (!process_signal(&r->local, i, signal_number))
-            code = fail(r, EXIT_FAILED, "%s is not running", node_name(&r->local, i));
-        else if (signal_number == SIGKILL && !process_wait_gone(&r->local, i, GONE_TIMEOUT_MS))
-            code = fail(r, EXIT_FAILED, "%s is still there", node_name(&r->local, i));
-        else
-            say(r, "%s is %s.", node_name(&r->local, i), done);
-        if (code == 0) json_array_append_new(list, json_string(node_name(&r->local, i)));
+        code = signal_node(r, i, signal_number);
+        if (code != 0) break;
+        say(r, "%s is %s.", node_name(&r->local, i), done);
+        json_array_append_new(list, json_string(node_name(&r->local, i)));
     }
     json_object_set_new(r->json, done, list);
     return code;

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STOP_TIMEOUT_MS 20000
 
@@ -107,26 +108,33 @@ int verb_up(struct run *r) {
     return 0;
 }
 
-/* All at once: first asked, then, where one does not end in time, killed. */
+/* Ends when the process is gone: first asked, then, where that does not help in time, killed. Enters its name in one of the lists. */
+static int await_end(struct run *r, uint32_t node, int process, json_t *stopped, json_t *killed) {
+    bool gone = process_wait_gone(process, STOP_TIMEOUT_MS);
+    json_array_append_new(gone ? stopped : killed, json_string(node_name(&r->local, node)));
+    if (gone) return 0;
+    say(r, "%s did not end within %u s and is killed.", node_name(&r->local, node), STOP_TIMEOUT_MS / 1000);
+    process_signal(process, SIGKILL);
+    return process_wait_gone(process, STOP_TIMEOUT_MS) ? 0 : fail(r, EXIT_FAILED, "%s is still there", node_name(&r->local, node));
+}
+
 int verb_down(struct run *r) {
     if (r->args.words_count > 0) return fail(r, EXIT_USAGE, "down takes no %s", r->args.words[0]);
-    int code = run_open(r, true);
+    int code = run_open(r, true), processes[NODES_MAX];
     if (code != 0) return code;
-    const struct cluster *c = r->local.cluster;
+    uint32_t nodes = r->local.cluster->nodes_count;
     json_t *stopped = json_array(), *killed = json_array();
-    bool ran[NODES_MAX] = {0};
-    for (uint32_t i = 0; i < c->nodes_count; i++) {
-        ran[i] = process_signal(&r->local, i, SIGTERM);
-        process_signal(&r->local, i, SIGCONT);
+    for (uint32_t i = 0; i < nodes; i++) {
+        processes[i] = process_open(&r->local, i);
+        if (processes[i] < 0) continue;
+        process_signal(processes[i], SIGTERM);
+        process_signal(processes[i], SIGCONT);
     }
-    for (uint32_t i = 0; i < c->nodes_count; i++) {
-        if (!ran[i]) continue;
-        bool gone = process_wait_gone(&r->local, i, STOP_TIMEOUT_MS);
-        json_array_append_new(gone ? stopped : killed, json_string(c->nodes[i].name));
-        if (gone) continue;
-        say(r, "%s did not end within %u s and is killed.", c->nodes[i].name, STOP_TIMEOUT_MS / 1000);
-        process_signal(&r->local, i, SIGKILL);
-        if (!process_wait_gone(&r->local, i, STOP_TIMEOUT_MS)) code = fail(r, EXIT_FAILED, "%s is still there", c->nodes[i].name);
+    for (uint32_t i = 0; i < nodes; i++) {
+        if (processes[i] < 0) continue;
+        int ended = await_end(r, i, processes[i], stopped, killed);
+        if (ended != 0) code = ended;
+        close(processes[i]);
     }
     size_t count = json_array_size(stopped) + json_array_size(killed);
     json_object_set_new(r->json, "stopped", stopped);

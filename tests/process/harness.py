@@ -57,6 +57,9 @@ def eventually(condition, what, timeout_s=30):
 
 def run_tests():
     """Runs all tests, or those whose title holds an argument; prints `N passed, N failed` last."""
+    if not (os.access(TRUCE, os.X_OK) and os.access(DC_NODE, os.X_OK)):
+        print(f"there is no build in {BUILD} (TRUCE_BUILD)\n0 passed, 1 failed")
+        sys.exit(1)
     passed, failed = 0, 0
     wanted = [a for a in sys.argv[1:] if not a.startswith("--")]
     for title, function in tests:

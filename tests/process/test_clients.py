@@ -5,7 +5,7 @@ import subprocess
 
 import redis
 
-from harness import Cluster, Failure, check, eventually, expect, process_figure, run_tests, test
+from harness import Cluster, Failure, check, eventually, expect, process_figure, run_tests, send_raw, test
 
 
 @test("redis-py works with its defaults, at a leader and at a follower")
@@ -87,6 +87,16 @@ def _():
             text = f"{turn}.{i}"
             expect(replies[4 * i:4 * i + 2] + replies[4 * i + 3:4 * i + 4], [True, text, len(text)])
             check(isinstance(replies[4 * i + 2], redis.ResponseError), str(replies[4 * i + 2]))
+
+
+@test("requests of a client that half-closes after them are carried out and answered, at a leader and at a follower")
+def _():
+    c = Cluster("us,eu", 2)
+    for node in ("us-1", "us-2"):
+        for turn in range(20):
+            replies = send_raw(c.port(node), (b"INCR " + node.encode() + b"\r\n") * 1000)
+            expect(replies.count(b"\r\n"), 1000, f"replies of {node} in turn {turn}")
+        expect(c.client(node).get(node), "20000")
 
 
 @test("hiredis, in the command truce, and redis-cli connect with their defaults")
