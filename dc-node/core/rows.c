@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bounds the work of one call where nearly all rows are dirty. */
-#define EVICT_BUCKETS_A_CALL 4096
-
 static size_t size_of(const struct stored_row *row) { return sizeof *row + row->key_bytes + row->row_bytes + 16; }
 static uint32_t bucket_of(const struct rows *r, uint64_t hash) { return (uint32_t)(hash >> (64 - r->bits)); }
 
@@ -155,8 +152,10 @@ void rows_flushed(struct rows *r) {
 }
 
 void rows_evict(struct rows *r) {
+    size_t busy = r->dirty_bytes + r->frozen_bytes, least = r->cache_bytes_max / 8;
+    size_t room = busy + least < r->cache_bytes_max ? r->cache_bytes_max - busy : least; /* for clean rows; never so few that a sweep finds next to none */
     size_t buckets = (size_t)1 << r->bits;
-    for (size_t swept = 0; r->bytes > r->cache_bytes_max && swept < EVICT_BUCKETS_A_CALL; swept++) {
+    for (size_t swept = 0; r->bytes > busy + room && swept < 2 * buckets; swept++) {
         struct stored_row **at = &r->buckets[r->hand];
         while (*at) {
             struct stored_row *row = *at;
