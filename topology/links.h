@@ -55,7 +55,6 @@ struct link {
     } islands[LINK_ISLANDS_MAX];  /* what came beyond a hole */
     uint32_t islands_count;
     uint64_t short_since_us;      /* there is a hole, or the peer says that it has sent more than came; 0: all came */
-    bool lost;                    /* a block could not be kept: subscribe again once there is room */
     char refusal[256];            /* why the peer refuses, in words */
     uint64_t lag_us_sum, events_in, bytes_in, bytes_out;
 

@@ -91,7 +91,7 @@ void engine_destroy(struct engine *e) {
     origins_destroy(e->origins);
     struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) vv_finish(vectors[i]);
-    struct buf *bufs[] = {&e->row_bytes, &e->body, &e->text, &e->page, &e->own_bodies, &e->loss_bytes, &e->tombstone_after};
+    struct buf *bufs[] = {&e->row_bytes, &e->body, &e->text, &e->page, &e->own_bodies, &e->loss_bytes, &e->tombstone_after, &e->identity};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_finish(bufs[i]);
     for (size_t i = 0; i < e->answer_bufs_cap; i++) buf_finish(&e->answer_bufs[i]);
     void *arrays[] = {e->argv,          e->sources,      e->links,          e->catch_ups,          e->deps,          e->moved, e->ack_moved,        e->blocks,          e->losses,
@@ -148,6 +148,7 @@ size_t engine_dirty_rows(const struct engine *e) { return e->rows.dirty_count + 
 static void clear_updates(struct engine *e) {
     struct engine_updates *u = &e->updates;
     if (u->commit_needed) tail_committed(&e->tail);
+    if (u->commit.metas_count) buf_clear(&e->identity);
     u->commit.blocks_count = u->commit.losses_count = u->commit.metas_count = u->commit.trims_count = 0;
     u->commit_needed = false;
     u->out_count = u->answers_count = u->unblocked_count = u->drops_count = 0;
@@ -208,7 +209,12 @@ static void collect_commit(struct engine *e) {
     c->losses_count = e->losses_count;
     c->trims = e->trims;
     c->trims_count = e->trims_count;
-    e->updates.commit_needed = c->blocks_count || c->losses_count || c->trims_count;
+    if (e->identity.n) {
+        e->identity_record = (struct named_record){slice_text(IDENTITY_NAME), buf_slice_of(&e->identity)};
+        c->metas = &e->identity_record;
+        c->metas_count = 1;
+    }
+    e->updates.commit_needed = c->metas_count || c->blocks_count || c->losses_count || c->trims_count;
 }
 
 const struct engine_updates *engine_updates(struct engine *e) {

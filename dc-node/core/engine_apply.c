@@ -223,32 +223,72 @@ static bool deps_covered(struct engine *e, const struct event *ev) {
     return true;
 }
 
-/* Keeps a block that cannot be applied now, in order of its numbers. False: no room. */
-static bool keep_waiting(struct engine *e, struct source *src, const struct block *b, struct slice bytes) {
-    if (e->waiting_bytes + bytes.n > e->waiting_bytes_max) return false;
+static void forget_waiting(struct engine *e, struct waiting **at) {
+    struct waiting *w = *at;
+    *at = w->next;
+    e->waiting_bytes -= w->n;
+    free(w);
+}
+
+/* How far a block lies from what is applied of its origin. */
+static uint64_t distance(const struct engine *e, origin_ref o, uint64_t first) {
+    uint64_t next = vv_get(&e->vv, o) + 1;
+    return first > next ? first - next : 0;
+}
+
+/* The waiting block that is farthest from being applied; NULL: none is farther than `least`. */
+static struct waiting **farthest(struct engine *e, uint64_t least, origin_ref *ret_origin) {
+    struct waiting **found = NULL;
+    for (origin_ref o = 0; o < origins_count(e->origins); o++) {
+        struct waiting **last = &engine_source(e, o)->waiting;
+        while (*last && (*last)->next) last = &(*last)->next;
+        if (!*last || distance(e, o, (*last)->first) <= least) continue;
+        least = distance(e, o, (*last)->first);
+        found = last;
+        *ret_origin = o;
+    }
+    return found;
+}
+
+/* What is dropped is asked for again once there is room. */
+static void note_lost(struct engine *e, origin_ref o) {
+    int32_t dc = engine_source(e, o)->dc;
+    e->lost_dcs |= dc < 0 ? SCOPE_ALL : UINT32_C(1) << dc;
+}
+
+static bool make_room(struct engine *e, origin_ref o, uint64_t first, size_t n) {
+    while (e->waiting_bytes + n > e->waiting_bytes_max) {
+        origin_ref victim = o;
+        struct waiting **at = farthest(e, distance(e, o, first), &victim);
+        if (!at) {
+            note_lost(e, o);
+            return false;
+        }
+        forget_waiting(e, at);
+        note_lost(e, victim);
+    }
+    return true;
+}
+
+/* Keeps a block that cannot be applied now, in order of its numbers. Where there is no room, the farthest block goes, so that the heads of all origins are
+ * there and a least one can always be applied. */
+static void keep_waiting(struct engine *e, struct source *src, const struct block *b, struct slice bytes) {
+    if (!make_room(e, b->origin, b->first, bytes.n)) return;
     struct waiting **at = &src->waiting;
     while (*at && (*at)->first < b->first) at = &(*at)->next;
     uint64_t last = b->first + b->count - 1;
-    if (*at && (*at)->first == b->first && (*at)->last >= last) return true; /* came twice */
+    if (*at && (*at)->first == b->first && (*at)->last >= last) return; /* came twice */
     struct waiting *w = xmalloc(sizeof *w + bytes.n);
     *w = (struct waiting){.first = b->first, .last = last, .n = bytes.n, .next = *at};
     memcpy(w->bytes, bytes.p, bytes.n);
     *at = w;
     e->waiting_bytes += bytes.n;
     if (!e->waiting_since_us) e->waiting_since_us = e->now.mono_us;
-    return true;
-}
-
-static void drop_first_waiting(struct engine *e, struct source *src) {
-    struct waiting *w = src->waiting;
-    src->waiting = w->next;
-    e->waiting_bytes -= w->n;
-    free(w);
 }
 
 void engine_drop_waiting(struct engine *e) {
     for (uint32_t o = 0; o < e->sources_cap; o++)
-        while (e->sources[o] && e->sources[o]->waiting) drop_first_waiting(e, e->sources[o]);
+        while (e->sources[o] && e->sources[o]->waiting) forget_waiting(e, &e->sources[o]->waiting);
 }
 
 enum applied { APPLIED_ALL, APPLIED_PART, APPLIED_BAD };
@@ -318,7 +358,7 @@ static void apply_waiting(struct engine *e) {
                 enum applied result = apply_block(e, &b, false, &why);
                 if (vv_get(&e->vv, o) > before) progress = true;
                 if (result == APPLIED_PART) break;
-                drop_first_waiting(e, src); /* a bad one will be asked for again */
+                forget_waiting(e, &src->waiting); /* a bad one will be asked for again */
             }
         }
         if (progress) e->waiting_since_us = e->now.mono_us;
@@ -347,9 +387,9 @@ enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, con
         }
     }
     if (replay) return INGEST_GAP;
-    bool kept = keep_waiting(e, src, &b, bytes);
+    keep_waiting(e, src, &b, bytes);
     apply_waiting(e);
-    return kept ? INGEST_OK : INGEST_GAP;
+    return INGEST_OK;
 }
 
 /* ---- stability and collection ---- */
@@ -431,11 +471,25 @@ static void plant_collect_beside_live(struct engine *e) {
     buf_finish(&key);
 }
 
+/* The least that the clocks of this node and of the peers in reach show: a clock that is ahead must not take rows from the others. */
+static uint64_t guarded_ms(const struct engine *e) {
+    uint64_t least = e->now.wall_ms;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        const struct link *l = &e->links[i];
+        if (i == e->self || !l->reports || !link_reachable(e, i) || l->clock_ahead_ms >= 0) continue;
+        uint64_t behind = 0 - (uint64_t)l->clock_ahead_ms;
+        uint64_t theirs = e->now.wall_ms > behind ? e->now.wall_ms - behind : 0;
+        if (theirs < least) least = theirs;
+    }
+    return least;
+}
+
 /* A leader removes rows whose time is up and whose winner was made in its DC. A reap is no version and never wins. */
 static void reap_expired(struct engine *e) {
-    if (!e->is_leader || e->now.wall_ms < 1000) return;
+    uint64_t now_ms = guarded_ms(e);
+    if (!e->is_leader || now_ms < 1000) return;
     struct buf found = {0};
-    uint64_t upto = e->now.wall_ms - 1000;
+    uint64_t upto = now_ms - 1000;
     if (e->now.mono_us >= e->expiries_restart_us) {
         e->expiries_restart_us = e->now.mono_us + EXPIRIES_RESTART_US;
         e->expired_upto_ms = 0;

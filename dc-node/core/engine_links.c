@@ -39,7 +39,8 @@ static void subscribe(struct engine *e, uint32_t peer, uint32_t scope) {
     else if (l->confirmed && l->patience) l->patience--;
     l->scope = scope;
     l->subscribed_us = e->now.mono_us;
-    l->confirmed = l->lost = false;
+    l->confirmed = false;
+    e->lost_dcs &= ~scope;
     l->whole_bytes = l->seen_bytes = l->acked_bytes = 0;
     l->islands_count = 0;
     l->short_since_us = 0;
@@ -97,7 +98,7 @@ static bool subscription_failed(struct engine *e, const struct link *l, uint32_t
     if (age < (uint64_t)SUBSCRIBE_RETRY_US << l->patience) return false;
     if (!l->confirmed) return true;
     if (l->short_since_us && e->now.mono_us - l->short_since_us > LOSS_PATIENCE_US) return true;
-    return (l->lost && e->waiting_bytes < e->waiting_bytes_max / 2) || (lost_numbers & l->scope);
+    return ((e->lost_dcs & l->scope) && e->waiting_bytes < e->waiting_bytes_max / 2) || (lost_numbers & l->scope);
 }
 
 static void plan(struct engine *e) {
@@ -123,10 +124,9 @@ static void take_events(struct engine *e, uint32_t peer, const struct message *m
     struct link *l = &e->links[peer];
     if (m->events.subscription != l->subscription) return;
     const char *why = "";
-    switch (engine_ingest(e, m->events.block, false, &why)) {
-    case INGEST_BAD: drop(e, peer, why); return;
-    case INGEST_GAP: l->lost = true; break;
-    case INGEST_OK: break;
+    if (engine_ingest(e, m->events.block, false, &why) == INGEST_BAD) {
+        drop(e, peer, why);
+        return;
     }
     l->confirmed = true;
     l->refusal[0] = 0;
@@ -315,6 +315,7 @@ static void take_heartbeat(struct engine *e, uint32_t peer, const struct message
     compare_digest(e, l);
     l->confirmed = m->heartbeat.subscription == l->subscription; /* a SUBSCRIBE that came late may have replaced ours */
     if (!l->confirmed) return;
+    l->refusal[0] = 0; /* one that is refused is not named */
     if (m->heartbeat.sent_bytes > l->whole_bytes && !l->short_since_us) l->short_since_us = e->now.mono_us;
 }
 
@@ -341,6 +342,8 @@ static void take_refuse(struct engine *e, uint32_t peer, const struct message *m
     if (m->refuse.subscription && m->refuse.subscription != l->subscription) return;
     int n = (int)(m->refuse.reason.n < sizeof l->refusal - 1 ? m->refuse.reason.n : sizeof l->refusal - 1);
     snprintf(l->refusal, sizeof l->refusal, "%.*s", n, (const char *)m->refuse.reason.p);
+    for (char *c = l->refusal; *c; c++)
+        if (*c < ' ' || *c > '~') *c = '?'; /* it goes into the status, which is JSON */
 }
 
 /* ---- inputs ---- */

@@ -133,8 +133,25 @@ static void plant_old_incarnation(struct engine *e) {
     }
 }
 
+/* A data directory belongs to one node of one cluster: the first run writes whose it is. */
+static int check_identity(struct engine *e, struct buf *why) {
+    struct buf found = {0};
+    buf_printf(&e->identity, "%s of cluster %s", e->cluster->nodes[e->self].name, e->cluster->name);
+    int there = e->store->ops->get_meta(e->store, slice_text(IDENTITY_NAME), &found);
+    int result = there < 0 ? fail(why, e->store->why) : 0;
+    if (there > 0 && !slice_equal(buf_slice_of(&found), buf_slice_of(&e->identity))) {
+        buf_printf(why, "this is the data directory of %.*s, not of %.*s", (int)found.n, (const char *)found.p, (int)e->identity.n,
+                   (const char *)e->identity.p);
+        result = STORE_FAILED;
+    }
+    if (there > 0) buf_clear(&e->identity);
+    buf_finish(&found);
+    return result;
+}
+
 int engine_recover(struct engine *e, struct buf *why) {
     struct buf checkpoint = {0};
+    if (check_identity(e, why) != 0) return STORE_FAILED;
     int found = e->store->ops->get_checkpoint(e->store, &checkpoint);
     int result = found < 0 ? fail(why, e->store->why) : found ? read_checkpoint(e, buf_slice_of(&checkpoint), why) : 0;
     buf_finish(&checkpoint);

@@ -141,6 +141,7 @@ struct engine {
     struct tail tail;
     size_t waiting_bytes, waiting_bytes_max;
     uint64_t waiting_since_us; /* 0: nothing waits */
+    uint32_t lost_dcs;         /* DCs of whose origins a block was dropped for want of room */
 
     /* scratch */
     struct event event;
@@ -166,6 +167,8 @@ struct engine {
     uint64_t expired_upto_ms, expiries_restart_us; /* where the search for expired rows goes on, when it begins anew */
     uint32_t expiries_page;
     bool flush_wanted;
+    struct buf identity; /* whose data directory this is: to be written with the next commit; empty: it is written */
+    struct named_record identity_record;
 
     /* clients and peers */
     struct session_entry *sessions, *remotes; /* clients by id; followers' by (peer, session) */
@@ -228,7 +231,7 @@ struct source *engine_source(struct engine *e, origin_ref o);
 /* ---- engine_apply.c ---- */
 int engine_load_row(void *engine, struct stored_row *row); /* for rows_get */
 struct stored_row *engine_get_row(struct engine *e, uint64_t hash, struct slice key); /* NULL: none, or the store failed */
-enum ingest { INGEST_OK, INGEST_GAP, INGEST_BAD };
+enum ingest { INGEST_OK, INGEST_GAP /* replay only: it cannot be applied yet */, INGEST_BAD };
 /* Takes a block from a peer or (replay) from the own log. */
 enum ingest engine_ingest(struct engine *e, struct slice block, bool replay, const char **ret_why);
 void engine_apply(struct engine *e, const struct event *ev, bool own, bool replay);
@@ -280,6 +283,7 @@ void requests_peer_lost(struct engine *e, uint32_t peer);
 /* At the leader: a remote session's request is done. */
 void remote_done(struct engine *e, struct session_entry *se);
 
+#define IDENTITY_NAME "identity"
 /* ---- engine_recover.c ---- */
 int engine_recover(struct engine *e, struct buf *why);
 void engine_checkpoint(struct engine *e, struct buf *out);
