@@ -35,6 +35,7 @@ DIFFERENT = {
     "command count": "Truce has fewer commands",
     "command list": "Truce has fewer commands",
     "time": "two clocks",
+    "wait": "counts the nodes that have it on disk, and there may be some",
     "hello": "versions and ids",
     "client id": "ids",
     "client list": "addresses and ids; fields that tell of Redis' insides are left out",
