@@ -77,6 +77,26 @@ static void journal_hidden(struct engine *e, struct slice key, const struct sibl
     }
 }
 
+/* Whoever this change has removed from a row in conflict. Its writer knew the version that its readers saw, and no other: which one that was is known here only
+ * for an own event, so of others' all are kept. */
+static void journal_removed(struct engine *e, struct slice key, const struct siblings *before, struct dot seen, const struct siblings *s, struct dot arrived) {
+    for (uint32_t i = 0; i < before->n; i++) {
+        const struct version *v = &before->v[i];
+        if (holds(s, v->dot) || dot_equal(v->dot, seen)) continue;
+        struct version by = {.dot = arrived};
+        for (uint32_t k = 0; k < s->n; k++)
+            if (dot_equal(s->v[k].dot, arrived)) by = s->v[k];
+        journal(e, key, v, &by);
+    }
+}
+
+static void keep_before(struct engine *e, const struct siblings *s) {
+    struct siblings *b = &e->before;
+    if (b->cap < s->n) b->v = xrealloc(b->v, (b->cap = s->n) * sizeof *b->v);
+    b->n = s->n;
+    memcpy(b->v, s->v, s->n * sizeof *s->v);
+}
+
 /* ---- one event ---- */
 
 static void plant_in_row(struct engine *e, struct siblings *s) {
@@ -97,8 +117,11 @@ static void apply_change(struct engine *e, const struct event *ev, const struct 
     struct version before;
     bool had_winner = s->n > 0;
     if (had_winner) before = s->v[policy_winner(POLICY_LWW, s, e->origins)];
+    bool conflict = s->n > 1 && c->op != CHANGE_REAP;
+    if (conflict) keep_before(e, s);
     siblings_apply(s, &context, c->op, ev->stamp, c->content, e->origins);
     journal_hidden(e, c->key, s, ev->dot, had_winner && holds(s, before.dot) ? &before : NULL);
+    if (conflict) journal_removed(e, c->key, &e->before, ev->dot.origin == e->own ? before.dot : (struct dot){ORIGIN_NONE, 0}, s, ev->dot);
     plant_in_row(e, s);
     put_row(e, hash, c->key, old, s);
 }

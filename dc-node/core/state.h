@@ -145,7 +145,7 @@ struct engine {
 
     /* scratch */
     struct event event;
-    struct siblings siblings;
+    struct siblings siblings, before;
     struct buf row_bytes, body, text, page;
     struct txn txn;
     struct vv with_context;
