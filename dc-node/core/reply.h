@@ -11,7 +11,7 @@ struct reply {
 
 void reply_simple(struct reply *r, const char *text);         /* +OK */
 void reply_ok(struct reply *r);
-void reply_error(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3))); /* "ERR ..." with its code; CR and LF become spaces */
+void reply_error(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3))); /* with its code: "ERR ..."; CR, LF become spaces */
 void reply_integer(struct reply *r, int64_t v);
 void reply_bulk(struct reply *r, struct slice s);
 void reply_text(struct reply *r, const char *zero_terminated);
