@@ -165,6 +165,7 @@ static void stop_take(struct mail *m) {
 
 static void *signal_thread(void *arg) {
     struct host *h = arg;
+    pthread_setname_np(pthread_self(), "signals");
     int which;
     while (sigwait(&h->signals, &which) != 0) continue;
     log_info("told to end by %s", which == SIGTERM ? "SIGTERM" : "SIGINT");

@@ -16,7 +16,7 @@
 #define WAL_BYTES_MIN     ((uint64_t)64 << 20)
 #define CACHE_MIN         ((size_t)4 << 20)
 #define ARENA_BLOCK       ((size_t)1 << 20)
-#define TABLE_BYTES       ((uint64_t)64 << 20)
+#define TABLE_BYTES       ((uint64_t)16 << 20) /* small, so that the filter and index of one do not take much of the cache */
 #define BLOOM_BITS        10
 #define INFO_LOGS_KEPT    2
 
@@ -93,7 +93,7 @@ static rocksdb_options_t *options_common(void) {
     rocksdb_options_set_compression(o, rocksdb_lz4_compression);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_target_file_size_base(o, TABLE_BYTES);
-    rocksdb_options_set_max_open_files(o, 512);
+    rocksdb_options_set_max_open_files(o, 4096);
     rocksdb_options_set_arena_block_size(o, ARENA_BLOCK);
     return o;
 }
@@ -106,14 +106,7 @@ static void options_table(rocksdb_options_t *o, rocksdb_cache_t *cache, bool blo
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
-    if (bloom) {
-        rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
-        /* filters and indexes in parts, so that many rows do not need much cache */
-        rocksdb_block_based_options_set_index_type(t, rocksdb_block_based_table_index_type_two_level_index_search);
-        rocksdb_block_based_options_set_partition_filters(t, 1);
-        rocksdb_block_based_options_set_metadata_block_size(t, 16 << 10);
-        rocksdb_block_based_options_set_pin_top_level_index_and_filter(t, 1);
-    }
+    if (bloom) rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
     rocksdb_options_set_block_based_table_factory(o, t);
     rocksdb_block_based_options_destroy(t);
 }
@@ -139,7 +132,11 @@ static rocksdb_options_t *options_rows(rocksdb_cache_t *cache) {
     rocksdb_options_t *o = options_common();
     rocksdb_options_set_write_buffer_size(o, ROWS_WRITE_BUFFER);
     rocksdb_options_set_max_write_buffer_number(o, 2);
-    rocksdb_options_set_max_bytes_for_level_base(o, 4 * TABLE_BYTES);
+    rocksdb_options_set_max_bytes_for_level_base(o, 16 * TABLE_BYTES);
+    /* each merge rewrites much of what lies below, so a few more flushes are left unmerged: reads pass them by their filters */
+    rocksdb_options_set_level0_file_num_compaction_trigger(o, 8);
+    rocksdb_options_set_level0_slowdown_writes_trigger(o, 24);
+    rocksdb_options_set_level0_stop_writes_trigger(o, 40);
     options_table(o, cache, true, 4 << 10);
     return o;
 }

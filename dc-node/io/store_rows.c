@@ -315,6 +315,7 @@ static char *flush_run(struct rocks_store *s, struct flush *f) {
 
 void *store_rows_flush_thread(void *store) {
     struct rocks_store *s = store;
+    pthread_setname_np(pthread_self(), "rows-flush");
     pthread_mutex_lock(&s->lock);
     for (;;) {
         while (s->flush == NULL && !s->stop) pthread_cond_wait(&s->wake, &s->lock);
