@@ -66,6 +66,24 @@ void check_read(struct history *h, const struct h_read *r) {
                  h_dot(h, r->expected->event->dot));
 }
 
+struct h_keys h_keys_now(const struct history *h, uint32_t node) {
+    struct h_keys keys = {0};
+    for (uint32_t key = 0; key < h->keys_count; key++) {
+        const struct h_change *winner = h_winner(h, history_row(h, node, key));
+        if (!winner || winner->content.n == 0) continue;
+        keys.count++;
+        keys.sum += hash64(h->keys[key].name);
+    }
+    return keys;
+}
+
+void check_keys(struct history *h, uint32_t node, const struct h_keys *expected, uint64_t count, const uint64_t *sum) {
+    if (count != expected->count)
+        history_fail(h, "I1", "node %u counts %llu rows, but has %llu", node, (unsigned long long)count, (unsigned long long)expected->count);
+    else if (sum && *sum != expected->sum)
+        history_fail(h, "I1", "node %u lists other keys than it has", node);
+}
+
 void check_group_read(struct history *h, uint32_t node, const struct slice *values, uint32_t count) {
     for (uint32_t i = 1; i < count; i++)
         if (!slice_equal(values[i], values[0]))

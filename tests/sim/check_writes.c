@@ -42,8 +42,10 @@ static void check_version(struct history *h, struct h_change *v) {
                              h_dot(h, h_winner(h, row)->event->dot), i);
         return;
     }
-    if (!v->known && v->journaled == 0)
-        history_fail(h, "I2", "%s of %.*s has gone, nobody who saw it overwrote it, and it is in no journal", h_dot(h, v->event->dot), WIDTH(key));
+    for (uint32_t i = 0; i < h->nodes_count && !v->known; i++)
+        if (!(v->journaled >> i & 1))
+            history_fail(h, "I2", "%s of %.*s has gone, nobody who saw it overwrote it, and it is not in the journal of node %u",
+                         h_dot(h, v->event->dot), WIDTH(key), i);
 }
 
 void check_accounted(struct history *h) {
@@ -73,6 +75,14 @@ struct h_event *check_write(struct history *h, uint32_t key, uint32_t from, stru
     else if (promised && !vv_covers(&h->nodes[0].vv, made->dot))
         history_fail(h, "I2", "%.*s was acknowledged, but its event %s is lost", WIDTH(value), h_dot(h, made->dot));
     return made;
+}
+
+void check_replicas(struct history *h, const struct h_event *e, uint64_t replicas) {
+    uint64_t have = 0;
+    for (uint32_t i = 0; i < h->nodes_count; i++) have += vv_covers(&h->nodes[i].made, e->dot);
+    if (replicas + 1 > have)
+        history_fail(h, "I2", "WAIT says that %llu other nodes have %s on disk, but with its own only %llu do", (unsigned long long)replicas,
+                     h_dot(h, e->dot), (unsigned long long)have);
 }
 
 void check_counter(struct history *h, struct slice key, uint64_t ok, uint64_t unknown, bool promised) {

@@ -32,6 +32,8 @@ void check_accounted(struct history *h);
 /* A write of a unique value, looked for from that change of the key on; returns its event, NULL: none. `promised`: what was acknowledged must be
  * there. */
 struct h_event *check_write(struct history *h, uint32_t key, uint32_t from, struct slice value, enum outcome outcome, bool promised);
+/* WAIT said that so many other nodes have it on disk. */
+void check_replicas(struct history *h, const struct h_event *e, uint64_t replicas);
 void check_counter(struct history *h, struct slice key, uint64_t ok, uint64_t unknown, bool promised);
 
 /* ---- check_reads.c: I3 no phantom, I5 atomic visibility, I6 no resurrected delete ---- */
@@ -44,5 +46,11 @@ struct h_read {
 };
 struct h_read h_read_now(const struct history *h, uint32_t node, uint32_t key, uint64_t wall_ms);
 void check_read(struct history *h, const struct h_read *r);
+/* The rows that are not deleted at a node: how many, and the sum of their keys' hashes. */
+struct h_keys {
+    uint64_t count, sum;
+};
+struct h_keys h_keys_now(const struct history *h, uint32_t node);
+void check_keys(struct history *h, uint32_t node, const struct h_keys *expected, uint64_t count, const uint64_t *sum /* NULL: not known */);
 /* Rows that are only ever written together, with one value: what one transaction read of them. n == 0: absent. */
 void check_group_read(struct history *h, uint32_t node, const struct slice *values, uint32_t count);

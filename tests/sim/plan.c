@@ -11,7 +11,7 @@ static void draw_cluster(struct prng *p, struct cluster *c) {
     snprintf(c->name, sizeof c->name, "swarm");
     c->fsync = !one_in(p, 3);
     c->clock_bound_ms = 500;
-    c->memory_bytes_max = one_in(p, 3) ? range(p, 32, 128) << 10 : range(p, 1, 8) << 20;
+    c->memory_bytes_max = one_in(p, 3) ? range(p, 64, 256) << 10 : range(p, 1, 8) << 20;
     c->log_bytes_max = 1 << 30;
     c->clients_max = 1000;
     c->siblings_max = 64;
@@ -96,6 +96,7 @@ static void draw_workload(struct prng *p, struct plan *plan) {
     o->contexts = one_in(p, 2);
     o->transactions = !one_in(p, 3);
     o->deletes_often = one_in(p, 2);
+    o->flush_all = one_in(p, 8);
 }
 
 struct plan plan_draw(uint64_t seed, uint32_t planted_bug) {
@@ -158,7 +159,8 @@ void plan_print(const struct plan *p, FILE *f) {
                   {"restart at the end", p->restart_all},
                   {"expiries", p->workload.expiries},
                   {"contexts", p->workload.contexts},
-                  {"transactions", p->workload.transactions}};
+                  {"transactions", p->workload.transactions},
+                  {"FLUSHALL", p->workload.flush_all}};
     fprintf(f, " ");
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         if (faults[i].on) fprintf(f, " %s,", faults[i].name);

@@ -9,7 +9,7 @@ struct workload_options {
     uint32_t keys;   /* of each kind, at least 4 */
     uint32_t think_us_max;
     uint32_t value_bytes_max;
-    bool expiries, contexts, transactions;
+    bool expiries, contexts, transactions, flush_all;
     bool deletes_often;
 };
 

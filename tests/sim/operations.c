@@ -1,0 +1,321 @@
+/* What clients do: commands, drawn. */
+#include "workload_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- words ---- */
+
+static struct command *command_add(struct agent *a) {
+    assert(a->count < COMMANDS_MAX);
+    struct command *c = &a->commands[a->count++];
+    struct buf bytes = c->bytes, reply = c->reply;
+    struct vv vv = c->read.vv;
+    *c = (struct command){.agent = a, .bytes = bytes, .reply = reply, .read.vv = vv};
+    buf_clear(&c->bytes);
+    buf_clear(&c->reply);
+    return c;
+}
+
+static void word(struct command *c, const char *text) {
+    assert(c->words < WORDS_MAX);
+    buf_put(&c->bytes, text, strlen(text));
+    c->ends[c->words++] = (uint32_t)c->bytes.n;
+}
+
+static struct command *say(struct agent *a, const char *first, const char *second) {
+    struct command *c = command_add(a);
+    word(c, first);
+    if (second) word(c, second);
+    return c;
+}
+
+static void number_word(struct command *c, uint64_t number) {
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    word(c, text);
+}
+
+/* A value that is written once in the whole run, with padding. */
+static struct write *unique_word(struct command *c, const char *key, uint32_t transaction) {
+    struct workload *l = c->agent->load;
+    if (l->writes_count == l->writes_cap) {
+        l->writes_cap = l->writes_cap ? l->writes_cap * 2 : 256;
+        l->writes = xrealloc(l->writes, l->writes_cap * sizeof *l->writes);
+    }
+    struct write *w = &l->writes[l->writes_count++];
+    uint32_t index = history_key(l->history, slice_text(key));
+    *w = (struct write){.key = index, .from = l->history->keys[index].n, .transaction = transaction, .outcome = OUTCOME_UNKNOWN};
+    snprintf(w->value, sizeof w->value, "t%u;", ++l->values);
+    buf_put(&c->bytes, w->value, strlen(w->value));
+    if (l->options.value_bytes_max > 0 && load_draw(l, 4) == 0) {
+        size_t n = load_draw(l, l->options.value_bytes_max);
+        memset(buf_reserve(&c->bytes, n), 'x', n);
+        c->bytes.n += n;
+    }
+    c->ends[c->words++] = (uint32_t)c->bytes.n;
+    c->write = l->writes_count;
+    return w;
+}
+
+static void copy_word(struct command *c, uint32_t from) {
+    size_t n = word_of(c, from).n;
+    uint8_t *to = buf_reserve(&c->bytes, n);
+    memcpy(to, word_of(c, from).p, n);
+    c->bytes.n += n;
+    c->ends[c->words++] = (uint32_t)c->bytes.n;
+}
+
+struct name {
+    char text[32];
+};
+static struct name name_of(const char *kind, uint64_t number) {
+    struct name n;
+    snprintf(n.text, sizeof n.text, "%s:%llu", kind, (unsigned long long)number);
+    return n;
+}
+static struct name any_name(struct agent *a, const char *kind) { return name_of(kind, load_draw(a->load, a->load->options.keys)); }
+
+/* ---- strings ---- */
+
+static void string_write(struct agent *a, const char *key) {
+    struct workload *l = a->load;
+    bool knows = l->options.contexts && a->context[0] && load_draw(l, 3) == 0;
+    struct command *c = command_add(a);
+    if (knows) {
+        word(c, "TRUCE.WITH");
+        word(c, a->context);
+    }
+    const char *verb = "SET";
+    switch (load_draw(l, knows ? 3 : 8)) {
+    case 0:
+        word(c, "DEL");
+        word(c, key);
+        return;
+    case 3: verb = "SETNX"; break;
+    case 4: verb = "GETSET"; break;
+    case 5: verb = load_draw(l, 3) > 0 ? "SET" : "APPEND"; break;
+    default: break;
+    }
+    word(c, verb);
+    word(c, key);
+    unique_word(c, key, 0);
+    if (strcmp(verb, "SET") != 0 || !l->options.expiries || load_draw(l, 3) > 0) return;
+    word(c, "PX");
+    number_word(c, 1 + load_draw(l, 4000));
+}
+
+static void change_expiry(struct agent *a, const char *key) {
+    struct workload *l = a->load;
+    if (load_draw(l, 2))
+        number_word(say(a, "PEXPIRE", key), 1 + load_draw(l, 3000));
+    else
+        say(a, "PERSIST", key);
+}
+
+static void string_op(struct agent *a) {
+    struct workload *l = a->load;
+    struct name key = any_name(a, "s");
+    switch (load_draw(l, 8)) {
+    case 0:
+        if (!l->options.contexts) break;
+        say(a, "TRUCE.CONTEXT", key.text);
+        a->finish = finish_context;
+        return;
+    case 1:
+        if (!l->options.expiries) break;
+        change_expiry(a, key.text);
+        return;
+    case 2: say(a, l->options.deletes_often ? "DEL" : "GETDEL", key.text); return;
+    case 3:
+    case 4: say(a, "GET", key.text)->check = CHECK_ROW; return;
+    default: break;
+    }
+    string_write(a, key.text);
+}
+
+/* ---- hashes, sets, counters ---- */
+
+static void hash_op(struct agent *a) {
+    struct workload *l = a->load;
+    struct name key = any_name(a, "h"), field = name_of("f", load_draw(l, 4));
+    struct command *c;
+    switch (load_draw(l, 5)) {
+    case 0: word(say(a, "HDEL", key.text), field.text); return;
+    case 1: say(a, "HGETALL", key.text)->check = CHECK_ROW; return;
+    default:
+        c = say(a, "HSET", key.text);
+        word(c, field.text);
+        unique_word(c, key.text, 0);
+        if (load_draw(l, 4) > 0) return;
+        word(c, name_of("f", load_draw(l, 4) + 4).text);
+        copy_word(c, 3);
+    }
+}
+
+static void set_op(struct agent *a) {
+    struct workload *l = a->load;
+    struct name key = any_name(a, "m");
+    switch (load_draw(l, 5)) {
+    case 0: word(say(a, "SPOP", key.text), "2"); return;
+    case 1: say(a, "SMEMBERS", key.text)->check = CHECK_ROW; return;
+    case 2:
+        if (l->options.deletes_often) {
+            say(a, "DEL", key.text);
+            return;
+        } /* fall through */
+    default: unique_word(say(a, "SADD", key.text), key.text, 0);
+    }
+}
+
+/* Each DC has its own: nobody else increments it. */
+static struct command *increment(struct agent *a) {
+    struct workload *l = a->load;
+    struct counter *counter = &l->counters[l->options.cluster->nodes[a->node].dc];
+    struct command *c = say(a, "INCR", counter->name);
+    c->counter = counter;
+    return c;
+}
+
+/* ---- several rows ---- */
+
+/* Rows that are only ever written together, with one value. */
+static void group_op(struct agent *a) {
+    struct workload *l = a->load;
+    struct name keys[GROUP_KEYS];
+    uint64_t group = load_draw(l, 2);
+    for (int i = 0; i < GROUP_KEYS; i++) snprintf(keys[i].text, sizeof keys[i].text, "g:%llu:%d", (unsigned long long)group, i);
+    struct command *c;
+    switch (load_draw(l, 6)) {
+    case 0:
+    case 1:
+        c = say(a, "MGET", NULL);
+        for (int i = 0; i < GROUP_KEYS; i++) word(c, keys[i].text);
+        a->finish = finish_group_read;
+        return;
+    case 2:
+        if (!l->options.transactions) break;
+        say(a, "MULTI", NULL);
+        for (int i = 0; i < GROUP_KEYS; i++) say(a, "GET", keys[i].text);
+        say(a, "EXEC", NULL);
+        a->finish = finish_group_read;
+        return;
+    case 3:
+        c = say(a, "DEL", NULL);
+        for (int i = 0; i < GROUP_KEYS; i++) word(c, keys[i].text);
+        return;
+    default: break;
+    }
+    c = say(a, "MSET", keys[0].text);
+    unique_word(c, keys[0].text, 0);
+    for (int i = 1; i < GROUP_KEYS; i++) {
+        word(c, keys[i].text);
+        copy_word(c, 2);
+    }
+}
+
+/* Several rows in one transaction, sometimes after a WATCH. */
+static void transaction_op(struct agent *a) {
+    struct workload *l = a->load;
+    uint32_t transaction = ++l->transactions;
+    if (load_draw(l, 2)) {
+        struct name watched = any_name(a, "s");
+        say(a, "WATCH", watched.text);
+        say(a, "GET", watched.text);
+        a->watches = 2;
+    }
+    say(a, "MULTI", NULL);
+    uint64_t first = load_draw(l, l->options.keys), rows = 1 + load_draw(l, 3);
+    for (uint64_t i = 0; i < rows; i++) {
+        struct name key = name_of("s", (first + i) % l->options.keys);
+        unique_word(say(a, "SET", key.text), key.text, transaction);
+    }
+    say(a, "EXEC", NULL);
+    a->finish = finish_transaction;
+}
+
+/* Replaces what it has read, if nobody else did. */
+static void watched_op(struct agent *a) {
+    struct name key = any_name(a, "s");
+    say(a, "WATCH", key.text);
+    say(a, "GET", key.text);
+    a->watches = 2;
+    say(a, "MULTI", NULL);
+    unique_word(say(a, "SET", key.text), key.text, 0)->watched = true;
+    say(a, "EXEC", NULL);
+    a->finish = finish_transaction;
+}
+
+/* ---- other ---- */
+
+/* Reads and writes in one go: the replies must come in this order, though at a follower some are the leader's. */
+static void pipeline_op(struct agent *a) {
+    struct workload *l = a->load;
+    uint64_t count = 2 + load_draw(l, COMMANDS_MAX - 2);
+    for (uint64_t i = 0; i < count; i++) {
+        struct name key = any_name(a, "s");
+        struct command *c;
+        switch (load_draw(l, 4)) {
+        case 0: increment(a)->reply_type = ':'; break;
+        case 1:
+            c = say(a, "SET", key.text);
+            unique_word(c, key.text, 0);
+            c->reply_type = '+';
+            break;
+        case 2: say(a, "EXISTS", key.text)->reply_type = ':'; break;
+        default: say(a, "GET", key.text)->reply_type = '$';
+        }
+    }
+}
+
+static void wait_op(struct agent *a) {
+    struct workload *l = a->load;
+    struct name key = any_name(a, "s");
+    unique_word(say(a, "SET", key.text), key.text, 0);
+    struct command *c = say(a, "WAIT", NULL);
+    number_word(c, 1 + load_draw(l, 3));
+    number_word(c, 10 + load_draw(l, 1000));
+    a->finish = finish_wait;
+}
+
+static void rare_op(struct agent *a) {
+    struct workload *l = a->load;
+    if (l->options.flush_all && load_draw(l, 4) == 0)
+        say(a, "FLUSHALL", NULL);
+    else if (l->options.expiries || load_draw(l, 2))
+        say(a, "DBSIZE", NULL)->check = CHECK_KEYS;
+    else
+        say(a, "KEYS", "*")->check = CHECK_KEYS;
+}
+
+void operation_draw(struct agent *a) {
+    struct workload *l = a->load;
+    uint64_t kind = load_draw(l, 100);
+    a->finish = finish_commands;
+    if (kind < 15)
+        hash_op(a);
+    else if (kind < 24)
+        set_op(a);
+    else if (kind < 31)
+        increment(a);
+    else if (kind < 46 && !l->options.flush_all)
+        group_op(a); /* FLUSHALL deletes in several steps */
+    else if (kind < 52 && l->options.transactions)
+        transaction_op(a);
+    else if (kind < 57 && l->options.transactions)
+        watched_op(a);
+    else if (kind < 60)
+        pipeline_op(a);
+    else if (kind < 63)
+        wait_op(a);
+    else if (kind < 66)
+        rare_op(a);
+    else
+        string_op(a);
+}
+
+void operation_read(struct agent *a, uint32_t number) {
+    static const char *const kinds[] = {"s", "h", "m"}, *const commands[] = {"GET", "HGETALL", "SMEMBERS"};
+    say(a, commands[number % 3], name_of(kinds[number % 3], number / 3).text)->check = CHECK_ROW;
+    a->finish = finish_commands;
+}
