@@ -2,6 +2,7 @@
 #include "state.h"
 #include <stdio.h>
 
+#define OUT_BYTES_PENDING_MAX (256u * 1024) /* of replies in one run: above it a session takes no requests until they are handed over */
 #define QUEUE_BYTES_MAX (8u * 1024 * 1024) /* of commands between MULTI and EXEC */
 
 /* ---- sessions ---- */
@@ -76,7 +77,15 @@ bool engine_session_authenticated(const struct engine *e, uint64_t session) {
 }
 bool engine_session_blocked(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
-    return se && (session_busy(se) || se->stash_argc);
+    return se && (session_busy(se) || se->stash_argc || se->s.out.n > OUT_BYTES_PENDING_MAX);
+}
+uint64_t engine_session_forwards(const struct engine *e, uint64_t session) {
+    const struct session_entry *se = find_session(e, session);
+    return se ? se->forward_sent - se->forward_answered : 0;
+}
+size_t engine_session_reply_bytes(const struct engine *e, uint64_t session) {
+    const struct session_entry *se = find_session(e, session);
+    return se ? se->s.out.n : 0;
 }
 uint32_t engine_sessions_count(const struct engine *e) { return HASH_CNT(hh, e->sessions); }
 void engine_each_session(struct engine *e, void (*each)(void *, const struct session *), void *arg) {
@@ -239,6 +248,11 @@ void session_flush_all(struct call *c) {
     c->engine->waits++;
 }
 
+static void note_unblocked(struct engine *e, const struct session_entry *se) {
+    GROW(e->updates.unblocked, e->updates.unblocked_count, e->unblocked_cap);
+    e->updates.unblocked[e->updates.unblocked_count++] = se->s.id;
+}
+
 static void unblock(struct engine *e, struct session_entry *se) {
     se->s.wait = WAIT_NOTHING;
     e->waits--;
@@ -260,8 +274,7 @@ void request_resume(struct engine *e, struct session_entry *se) {
         buf_finish(&stash);
     }
     if (session_busy(se) || se->stash_argc) return;
-    GROW(e->updates.unblocked, e->updates.unblocked_count, e->unblocked_cap);
-    e->updates.unblocked[e->updates.unblocked_count++] = se->s.id;
+    note_unblocked(e, se);
 }
 
 static void commit_deletes(struct engine *e, struct session_entry *se) {
@@ -370,6 +383,7 @@ void requests_updates(struct engine *e) {
         struct session_entry *se = find_session(e, e->out_sessions[i]);
         if (!se) continue;
         se->s.listed_out = false;
+        if (se->s.out.n > OUT_BYTES_PENDING_MAX && !session_busy(se) && !se->stash_argc) note_unblocked(e, se);
         struct buf *bytes = &e->answer_bufs[e->updates.answers_count], swap = *bytes;
         buf_clear(&swap);
         *bytes = se->s.out;
