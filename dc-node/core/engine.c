@@ -65,6 +65,11 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
         engine_destroy(e);
         return STORE_FAILED;
     }
+    if (engine_name_run(e) == ORIGIN_NONE) { /* now, before peers can fill the table */
+        buf_printf(why, "there are %u origins already, and no room for that of this run", ORIGINS_MAX);
+        engine_destroy(e);
+        return STORE_FAILED;
+    }
     tail_init(&e->tail, e->cluster->memory_bytes_max / 16, &e->vv);
     *ret = e;
     return 0;

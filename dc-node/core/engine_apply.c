@@ -172,11 +172,15 @@ static uint32_t own_deps(struct engine *e) {
     return n;
 }
 
-static void take_incarnation(struct engine *e) {
+origin_ref engine_name_run(struct engine *e) {
     struct origin o = {.node = e->cluster->nodes[e->self].node, .incarnation = e->incarnation};
     strcpy(o.dc, e->cluster->dcs[e->self_dc].name);
-    e->own = origins_intern(e->origins, &o);
-    assert(e->own != ORIGIN_NONE);
+    return origins_intern(e->origins, &o);
+}
+
+static void take_incarnation(struct engine *e) {
+    e->own = engine_name_run(e);
+    assert(e->own != ORIGIN_NONE); /* it was entered when the run began */
     e->moved_count = 0;
     for (origin_ref r = 0; r < origins_count(e->origins); r++)
         if (r != e->own && vv_get(&e->vv, r)) {

@@ -98,7 +98,9 @@ static bool subscription_failed(struct engine *e, const struct link *l, uint32_t
     if (age < (uint64_t)SUBSCRIBE_RETRY_US << l->patience) return false;
     if (!l->confirmed) return true;
     if (l->short_since_us && e->now.mono_us - l->short_since_us > LOSS_PATIENCE_US) return true;
-    return ((e->lost_dcs & l->scope) && e->waiting_bytes < e->waiting_bytes_max / 2) || (lost_numbers & l->scope);
+    /* Where what waits does not become applicable, it may be for want of what was dropped. */
+    bool room = e->waiting_bytes < e->waiting_bytes_max / 2 || waited_longer_than(e, WAITING_PATIENCE_US);
+    return ((e->lost_dcs & l->scope) && room) || (lost_numbers & l->scope);
 }
 
 static void plan(struct engine *e) {

@@ -235,6 +235,8 @@ enum ingest { INGEST_OK, INGEST_GAP /* replay only: it cannot be applied yet */,
 /* Takes a block from a peer or (replay) from the own log. */
 enum ingest engine_ingest(struct engine *e, struct slice block, bool replay, const char **ret_why);
 void engine_apply(struct engine *e, const struct event *ev, bool own, bool replay);
+/* The origin of this run, whether it has written or not; ORIGIN_NONE: the table is full. */
+origin_ref engine_name_run(struct engine *e);
 /* One transaction becomes an event of this node; dot n == 0: nothing had changed. */
 struct dot engine_originate(struct engine *e, const struct change *changes, uint32_t count);
 void engine_close_own_block(struct engine *e);

@@ -38,7 +38,7 @@ Test(replicate, cut_and_heal, .description = "Both sides of a cut write, and aft
     EXPECT(r, "us-2", "SET a both", "+OK");
     rig_settle(r);
     EXPECT_LIKE(rig_do(r, "eu-2", "TRUCE.SIBLINGS a"), "siblings *1");
-    EXPECT_LIKE(rig_do(r, "eu-2", "TRUCE.CONFLICTS"), "*1 ");
+    EXPECT_LIKE(rig_do(r, "eu-2", "TRUCE.CONFLICTS"), "$5 value $2 us");
     rig_close(r);
 }
 
