@@ -385,6 +385,7 @@ void requests_updates(struct engine *e) {
         se->s.listed_out = false;
         if (se->s.out.n > OUT_BYTES_PENDING_MAX && !session_busy(se) && !se->stash_argc) note_unblocked(e, se);
         struct buf *bytes = &e->answer_bufs[e->updates.answers_count], swap = *bytes;
+        if (swap.cap > 4 * OUT_BYTES_PENDING_MAX) buf_finish(&swap);
         buf_clear(&swap);
         *bytes = se->s.out;
         se->s.out = swap;
