@@ -31,6 +31,25 @@ static void note_known(const struct vv *vv, struct h_change *w) {
     if (w->seen && h_in(vv, w) && h_covers(w, w->seen->event->dot)) w->seen->known = true;
 }
 
+static bool was_reaped(const struct history *h, uint32_t key) {
+    const struct h_key *k = &h->keys[key];
+    for (uint32_t i = 0; i < k->n; i++)
+        if (k->changes[i]->op == CHANGE_REAP && h_in(&h->nodes[0].vv, k->changes[i])) return true;
+    return false;
+}
+
+/* It left its row though nobody who saw it overwrote it: then it was hidden somewhere, and is in every journal; but where a reap took its rival
+ * away first, nothing hid it. */
+static void check_left_unseen(struct history *h, const struct h_change *v) {
+    struct slice key = h->keys[v->key].name;
+    uint32_t all = (UINT32_C(1) << h->nodes_count) - 1;
+    if (v->journaled == all || (v->journaled != 0 && was_reaped(h, v->key))) return;
+    uint32_t node = 0;
+    while (v->journaled >> node & 1) node++;
+    history_fail(h, "I2", "%s of %.*s has gone, nobody who saw it overwrote it, and it is not in the journal of node %u", h_dot(h, v->event->dot),
+                 WIDTH(key), node);
+}
+
 static void check_version(struct history *h, struct h_change *v) {
     const struct h_row *row = history_row(h, 0, v->key);
     struct slice key = h->keys[v->key].name;
@@ -42,10 +61,7 @@ static void check_version(struct history *h, struct h_change *v) {
                              h_dot(h, h_winner(h, row)->event->dot), i);
         return;
     }
-    for (uint32_t i = 0; i < h->nodes_count && !v->known; i++)
-        if (!(v->journaled >> i & 1))
-            history_fail(h, "I2", "%s of %.*s has gone, nobody who saw it overwrote it, and it is not in the journal of node %u",
-                         h_dot(h, v->event->dot), WIDTH(key), i);
+    if (!v->known) check_left_unseen(h, v);
 }
 
 void check_accounted(struct history *h) {

@@ -11,20 +11,20 @@ static const struct planted {
     uint32_t bug;
     uint64_t seeds_max;
 } planted[] = {
-#define BOUND_IGNORE_CONTEXT      20
-#define BOUND_DROP_LOSER          20
-#define BOUND_COLLECT_EARLY       50
-#define BOUND_STABLE_BY_REPORTS   3000
-#define BOUND_COLLECT_BESIDE_LIVE 200
-#define BOUND_ACK_EARLY           50
-#define BOUND_SKIP_DEPS           50
-#define BOUND_APPLY_TWICE         50
-#define BOUND_REUSE_INCARNATION   50
-#define BOUND_NO_JOURNAL          20
-#define BOUND_SPLIT_TRANSACTION   50
-#define BOUND_VV_AHEAD            50
-#define BOUND_STAMP_DRAGGED       100
-#define BOUND_STAMP_STANDS        100
+#define BOUND_IGNORE_CONTEXT      300
+#define BOUND_DROP_LOSER          300
+#define BOUND_COLLECT_EARLY       300
+#define BOUND_STABLE_BY_REPORTS   300
+#define BOUND_COLLECT_BESIDE_LIVE 300
+#define BOUND_ACK_EARLY           300
+#define BOUND_SKIP_DEPS           300
+#define BOUND_APPLY_TWICE         300
+#define BOUND_REUSE_INCARNATION   300
+#define BOUND_NO_JOURNAL          300
+#define BOUND_SPLIT_TRANSACTION   300
+#define BOUND_VV_AHEAD            300
+#define BOUND_STAMP_DRAGGED       300
+#define BOUND_STAMP_STANDS        300
 #define X(bug, number, doc)       {#bug, number, BOUND_##bug},
     PLANTED_BUGS(X)
 #undef X
