@@ -77,8 +77,8 @@ def at_rest(pair, writes):
     pair.wait_rest()
     payload = writes * (KEY_BYTES + VALUE_BYTES)
     total = steady_disk(pair)
-    return {"payload_mib": payload / MIB, "disk_mib": total / MIB, "disk_log_mib": pair.data(0, "log") / MIB,
-            "disk_rows_mib": pair.data(0, "rows") / MIB, "disk_share": total / payload, "rss_mib": pair.processes[0].memory_mib("VmRSS")}
+    return {"payload_mib": payload / MIB, "disk_mib": total / MIB, "disk_log_mib": pair.data(0, "log.rocksdb") / MIB,
+            "disk_rows_mib": pair.data(0, "rows.rocksdb") / MIB, "disk_share": total / payload, "rss_mib": pair.processes[0].memory_mib("VmRSS")}
 
 
 def catch_up(pair, writes, strict):

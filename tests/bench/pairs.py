@@ -112,8 +112,11 @@ class Truce(Pair):
             datacenters[node[:2]] = {"priority": 20 - 10 * i,
                                      "nodes": {"1": {"client": f"127.0.0.1:{self.ports[i]}", "peer": f"127.0.0.1:{self.ports[i] + 2}"}}}
         cluster = os.path.join(self.directories[0], "cluster.json")
+        settings = {"cluster": "bench", "fsync": self.fsync, "datacenters": datacenters, "tables": {"*": {"conflict": "lww"}}}
+        if Settings.memory_mb:
+            settings["memory_mb"] = Settings.memory_mb
         with open(cluster, "w", encoding="utf-8") as f:
-            json.dump({"cluster": "bench", "fsync": self.fsync, "datacenters": datacenters, "tables": {"*": {"conflict": "lww"}}}, f)
+            json.dump(settings, f)
         binary = os.path.join(Settings.build, "dc-node/io/dc-node")
         for i, node in enumerate(self.nodes):
             data = os.path.join(self.directories[i], "data")

@@ -51,17 +51,17 @@ def shares(title, columns, sums):
     return tables.table(title, [*columns, "A (written to)", "B (applies)"], rows)
 
 
-def show(samples, cost):
-    """Samples: (side, thread, function, library, weight)."""
+def show(samples, cost, by_thread):
+    """Samples: (side, function, library, weight)."""
     rooms = rooms_by_function()
-    by_room, by_function, by_thread = [{}, {}], [{}, {}], [{}, {}]
-    for side, thread, function, library, weight in samples:
+    by_room, by_function = [{}, {}], [{}, {}]
+    for side, function, library, weight in samples:
         room = room_of(function, library, rooms)
-        for sums, name in ((by_room, room), (by_function, (function[:70], room)), (by_thread, thread)):
+        for sums, name in ((by_room, room), (by_function, (function[:70], room))):
             sums[side][name] = sums[side].get(name, 0) + weight
     print(f"Cost: {cost}\n")
     print(shares("Time by room and library", ["room"], by_room), end="")
-    if len({s[1] for s in samples}) > 1:
+    if by_thread:
         print(shares("Time by thread", ["thread"], by_thread), end="")
     print(shares("The costliest functions", ["function", "room"], by_function), end="")
 
@@ -76,15 +76,15 @@ def run_load(pair, writes):
 
 # ---- perf ----
 def perf_samples(path, pids):
-    argv = ["perf", "report", "-i", path, "--stdio", "-q", "--no-children", "-n", "--sort", "pid,comm,dso,sym", "-t", ";"]
+    argv = ["perf", "report", "-i", path, "--stdio", "-q", "--no-children", "-n", "--sort", "pid,dso,sym", "-t", ";"]
     report = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=True).stdout
     for line in report.splitlines():
         fields = [f.strip() for f in line.split(";")]
-        if len(fields) < 6:
+        if len(fields) < 5:
             continue
         pid = int(fields[2].partition(":")[0])
         if pid in pids:
-            yield pids.index(pid), fields[3], re.sub(r"^\[.\] ", "", fields[5]), fields[4], int(fields[1])
+            yield pids.index(pid), re.sub(r"^\[.\] ", "", fields[4]), fields[3], int(fields[1])
 
 
 def with_perf(fsync, say):
@@ -99,6 +99,7 @@ def with_perf(fsync, say):
         say(f"{Settings.writes} writes under perf")
         per_s = run_load(pair, Settings.writes)
         cpu_s = [p.cpu_s() for p in pair.processes]
+        threads = [p.threads_cpu_s() for p in pair.processes]
         recorder.send_signal(signal.SIGINT)
         recorder.wait()
         samples = list(perf_samples(path, pids))
@@ -108,7 +109,7 @@ def with_perf(fsync, say):
         raise Wrong("perf took no samples: try --profile callgrind")
     each = " and ".join(f"{s * 1e6 / Settings.writes:.2f}" for s in cpu_s)
     cost = (sum(cpu_s) - before) * 1e6 / Settings.writes
-    show(samples, f"{cost:.2f} CPU s per million writes until at rest (A and B: {each}), {per_s:,.0f} writes/s accepted under perf")
+    show(samples, f"{cost:.2f} CPU s per million writes until at rest (A and B: {each}), {per_s:,.0f} writes/s accepted under perf", threads)
 
 
 # ---- callgrind ----
@@ -120,7 +121,7 @@ def callgrind_samples(directories):
             for line in text.splitlines():
                 match = re.match(r"\s*([\d,]+) \(\s*[\d.]+%\)\s+\S*?:(.+?)(?: \[(\S+)\])?$", line)
                 if match and "PROGRAM TOTALS" not in line:
-                    yield side, "all", match.group(2), os.path.basename(match.group(3) or "unknown"), int(match.group(1).replace(",", ""))
+                    yield side, match.group(2), os.path.basename(match.group(3) or "unknown"), int(match.group(1).replace(",", ""))
 
 
 def with_callgrind(fsync, say):
@@ -136,8 +137,8 @@ def with_callgrind(fsync, say):
         samples = list(callgrind_samples(pair.directories))
     finally:
         pair.stop()
-    total = sum(s[4] for s in samples)
-    show(samples, f"{total / CALLGRIND_WRITES:,.0f} instructions per write, start and end of the two processes included")
+    total = sum(s[3] for s in samples)
+    show(samples, f"{total / CALLGRIND_WRITES:,.0f} instructions per write, start and end of the two processes included", None)
 
 
 def profile(how, fsync, say):

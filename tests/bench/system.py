@@ -23,6 +23,7 @@ class Settings:
     dir = None
     port_base = 24000
     writes = 1000000
+    memory_mb = None  # of a Truce node; its default
     wrapper = None  # a program to start a node under, for profiles
 
 
@@ -69,6 +70,20 @@ class Process:
         with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as f:
             fields = f.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def threads_cpu_s(self):
+        """By the name of the thread; threads of one name together."""
+        found = {}
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                with open(f"/proc/{self.pid}/task/{task}/stat", encoding="ascii", errors="replace") as f:
+                    name, _, rest = f.read().partition("(")[2].rpartition(")")
+            except OSError:
+                continue
+            fields = rest.split()
+            name = "the node's own" if task == str(self.pid) else name
+            found[name] = found.get(name, 0) + (int(fields[11]) + int(fields[12])) / TICKS
+        return found
 
     def memory_mib(self, figure):
         """VmRSS or VmHWM."""
