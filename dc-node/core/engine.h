@@ -96,6 +96,10 @@ uint64_t engine_wake_us(const struct engine *e);
 uint64_t engine_run(const struct engine *e);
 bool engine_session_authenticated(const struct engine *e, uint64_t session);
 bool engine_session_blocked(const struct engine *e, uint64_t session);
+/* Its requests that are at the leader and not yet answered. */
+uint64_t engine_session_forwards(const struct engine *e, uint64_t session);
+/* Bytes of its replies that the next updates will hold: a host gives no more requests when it is much. */
+size_t engine_session_reply_bytes(const struct engine *e, uint64_t session);
 /* Ask for all dirty rows to be flushed with the next updates (shutdown; tests). False: a flush is under way already. */
 bool engine_flush_now(struct engine *e);
 bool engine_flushing(const struct engine *e);

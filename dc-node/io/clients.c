@@ -11,6 +11,10 @@
 #define WATCHED_BYTES_MAX 4096u /* of a client that must wait this much is still read, to see whether it goes */
 #define LARGE_REQUEST     65536u
 #define REFUSED_MAX       64u
+#define RUN_REPLY_BYTES   (4u * 1024 * 1024) /* of all clients in one run; a single client's is STREAM_BACKLOG_MARK */
+#define ENDED_US          10000000u          /* one that sends no more is waited for so long */
+#define LOOK_US           100000u
+#define STALLED_US        1000000u /* replies unread for so long make a client one to close when memory is short */
 
 struct client {
     struct clients *clients;
@@ -22,8 +26,10 @@ struct client {
     bool ready;
     bool blocked; /* by the engine */
     bool backlogged;
-    bool answered;                                      /* something was written in this run */
-    enum { LATER_NOTHING, LATER_OWN, LATER_BAD } later; /* what comes next, when all before it is answered */
+    bool ended;                                                    /* sends no more; what is left of its requests is carried out and answered */
+    bool done;                                                     /* and all of them were given to the engine */
+    enum { LATER_NOTHING, LATER_OWN, LATER_BAD, LATER_END } later; /* what comes next, when all before it is answered */
+    uint64_t ended_us, backlogged_us;
     char address[64];
 };
 
@@ -68,7 +74,7 @@ static void read_on(struct client *c) {
         if (there < WATCHED_BYTES_MAX) stream_read(c->stream, 1);
         return;
     }
-    if (c->wanted > LARGE_REQUEST && all->all->bytes > all->input_bytes_max) {
+    if (c->wanted > LARGE_REQUEST && all->all->bytes > all->bytes_max) {
         log_warning("client %s: closed: no memory for its request", c->address);
         error_and_close(c, "no memory for a request of this size now", "no memory for its request");
         return;
@@ -76,18 +82,19 @@ static void read_on(struct client *c) {
     stream_read(c->stream, c->wanted);
 }
 
-/* Returns the bytes of input that were used. */
-static size_t run_client(struct client *c) {
+/* Returns the bytes of input that were used; *reply_bytes grows by those of the replies. */
+static size_t run_client(struct client *c, size_t *reply_bytes) {
     const struct clients_owner *owner = c->clients->owner;
     void *arg = c->clients->arg;
     struct slice in = stream_input(c->stream);
-    size_t all_used = 0, used;
-    while (!must_wait(c)) {
+    size_t all_used = 0, used, replied = 0;
+    while (!must_wait(c) && replied <= STREAM_BACKLOG_MARK) {
         enum resp_result r = resp_parse(&c->parser, SLICE(in.p + all_used, in.n - all_used), &used);
         if (r == RESP_BAD) {
             c->later = LATER_BAD;
         } else if (r == RESP_MORE) {
             c->wanted = c->parser.wanted;
+            if (c->ended) c->later = LATER_END;
             all_used += used;
             break;
         } else if (owner->is_own(c->parser.argv, c->parser.argc)) {
@@ -95,11 +102,16 @@ static size_t run_client(struct client *c) {
         } else {
             owner->request(arg, c->session, c->parser.argv, c->parser.argc);
             c->blocked = owner->blocked(arg, c->session);
+            replied = owner->reply_bytes(arg, c->session);
             all_used += used;
         }
     }
+    *reply_bytes += replied;
     stream_consume(c->stream, all_used);
-    read_on(c);
+    if (replied > STREAM_BACKLOG_MARK && !must_wait(c))
+        make_ready(c); /* goes on in the next run, if what it got by then is on its way */
+    else
+        read_on(c);
     return all_used;
 }
 
@@ -107,11 +119,12 @@ void clients_run(struct clients *all, size_t bytes_max) {
     struct client *first = all->ready_first, **last = all->ready_last;
     all->ready_first = NULL;
     all->ready_last = &all->ready_first;
-    for (size_t bytes = 0; first && bytes < bytes_max;) {
+    size_t reply_bytes = 0;
+    for (size_t bytes = 0; first && bytes < bytes_max && reply_bytes < RUN_REPLY_BYTES;) {
         struct client *c = first;
         first = c->next;
         c->ready = false;
-        bytes += run_client(c);
+        bytes += run_client(c, &reply_bytes);
         if (c->later != LATER_NOTHING) make_ready(c); /* for clients_settle() */
     }
     if (first == NULL) return;
@@ -122,12 +135,20 @@ void clients_run(struct clients *all, size_t bytes_max) {
 
 bool clients_ready(const struct clients *all) { return all->ready_first != NULL; }
 
+static void close_when_answered(struct client *c) {
+    if (c->done && !c->blocked && c->clients->owner->forwards(c->clients->arg, c->session) == 0)
+        stream_close_written(c->stream, "closed by the other side");
+}
+
 static void settle(struct client *c) {
     const struct clients *all = c->clients;
     size_t used;
     if (c->later == LATER_BAD) {
         log_warning("client %s: closed: %s", c->address, c->parser.error);
         error_and_close(c, c->parser.error, c->parser.error);
+    } else if (c->later == LATER_END) {
+        c->done = true;
+        close_when_answered(c);
     } else if (resp_parse(&c->parser, stream_input(c->stream), &used) == RESP_COMMAND) {
         all->owner->run_own(all->arg, c->session, c->parser.argv, c->parser.argc, stream_queue(c->stream));
         stream_consume(c->stream, used);
@@ -151,11 +172,36 @@ void clients_answer(struct clients *all, const struct answer *a) {
     else
         stream_flush(c->stream);
     size_t backlog = stream_backlog(c->stream);
+    if (backlog > STREAM_BACKLOG_MARK && !c->backlogged) c->backlogged_us = all->all->now_us;
     c->backlogged = backlog > STREAM_BACKLOG_MARK;
     if (backlog > OUTPUT_BYTES_MAX) {
         log_warning("client %s: closed: it does not read its replies", c->address);
         stream_close(c->stream, "it does not read its replies");
     }
+    close_when_answered(c);
+}
+
+static struct client *longest_stalled(const struct clients *all) {
+    struct client *found = NULL;
+    for (uint32_t i = 0; i < all->slots_count; i++) {
+        struct client *c = all->slots[i];
+        if (c == NULL || !c->backlogged || stream_closing(c->stream) || all->all->now_us - c->backlogged_us < STALLED_US) continue;
+        if (found == NULL || c->backlogged_us < found->backlogged_us) found = c;
+    }
+    return found;
+}
+
+void clients_tick(struct clients *all) {
+    if (all->all->now_us - all->looked_us < LOOK_US) return;
+    all->looked_us = all->all->now_us;
+    for (uint32_t i = 0; i < all->slots_count; i++) {
+        struct client *c = all->slots[i];
+        if (c && c->ended && all->all->now_us - c->ended_us > ENDED_US) stream_close(c->stream, "closed by the other side");
+    }
+    struct client *stalled = all->all->bytes > all->bytes_max ? longest_stalled(all) : NULL;
+    if (stalled == NULL) return;
+    log_warning("client %s: closed: it does not read its replies, and memory is short", stalled->address);
+    stream_close(stalled->stream, "it does not read its replies");
 }
 
 void clients_unblock(struct clients *all, uint64_t session) {
@@ -172,6 +218,13 @@ static void client_readable(void *arg) {
         read_on(c);
     else
         make_ready(c);
+}
+
+static void client_ended(void *arg) {
+    struct client *c = arg;
+    c->ended = true;
+    c->ended_us = c->clients->all->now_us;
+    if (!c->blocked && !c->backlogged) make_ready(c);
 }
 
 static void client_drained(void *arg) {
@@ -195,7 +248,7 @@ static void client_closed(void *arg, const char *why) {
     free(c);
 }
 
-static const struct stream_owner client_owner = {client_readable, client_drained, client_closed};
+static const struct stream_owner client_owner = {client_readable, client_ended, client_drained, client_closed};
 
 static uint32_t slot_take(struct clients *all) {
     if (all->free_count == 0) {
@@ -241,7 +294,7 @@ const char *clients_start(struct clients *all, struct streams *streams, const st
                           const struct clients_owner *owner, void *arg) {
     all->all = streams;
     all->clients_max = cluster->clients_max < SLOT_MASK ? cluster->clients_max : SLOT_MASK;
-    all->input_bytes_max = cluster->memory_bytes_max / 8;
+    all->bytes_max = cluster->memory_bytes_max / 8;
     all->owner = owner;
     all->arg = arg;
     all->ready_last = &all->ready_first;

@@ -10,7 +10,9 @@ struct clients_owner {
     void (*open)(void *arg, uint64_t session, const char *address);
     void (*close)(void *arg, uint64_t session);
     void (*request)(void *arg, uint64_t session, const struct slice *argv, uint32_t argc);
-    bool (*blocked)(void *arg, uint64_t session); /* takes no request until clients_unblock() */
+    bool (*blocked)(void *arg, uint64_t session);       /* takes no request until clients_unblock() */
+    uint64_t (*forwards)(void *arg, uint64_t session);  /* its requests that will be answered later */
+    size_t (*reply_bytes)(void *arg, uint64_t session); /* replies that this run of the engine has made so far */
     /* Requests that are the host's own, and not the engine's. They are run between two runs of the engine, when all before them was answered. */
     bool (*is_own)(const struct slice *argv, uint32_t argc);
     void (*run_own)(void *arg, uint64_t session, const struct slice *argv, uint32_t argc, struct buf *reply);
@@ -19,7 +21,8 @@ struct clients_owner {
 struct clients {
     struct streams *all;
     uint32_t clients_max;
-    size_t input_bytes_max; /* all buffers together; who wants a large request beyond it is closed */
+    size_t bytes_max; /* all buffers together. Beyond it who wants a large request is closed, and then who has not read its replies for longest */
+    uint64_t looked_us;
     const struct clients_owner *owner;
     void *arg;
     struct listener *listener;
@@ -40,5 +43,6 @@ bool clients_ready(const struct clients *c);
 void clients_settle(struct clients *c);
 void clients_answer(struct clients *c, const struct answer *a);
 void clients_unblock(struct clients *c, uint64_t session);
+void clients_tick(struct clients *c);
 void clients_stop(struct clients *c); /* closes all; streams_finish() waits for their end */
 void clients_finish(struct clients *c);

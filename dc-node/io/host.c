@@ -68,6 +68,10 @@ static void client_request(void *arg, uint64_t session, const struct slice *argv
 
 static bool client_blocked(void *arg, uint64_t session) { return engine_session_blocked(((struct host *)arg)->engine, session); }
 
+static uint64_t client_forwards(void *arg, uint64_t session) { return engine_session_forwards(((struct host *)arg)->engine, session); }
+
+static size_t client_reply_bytes(void *arg, uint64_t session) { return engine_session_reply_bytes(((struct host *)arg)->engine, session); }
+
 static bool is_own(const struct slice *argv, uint32_t argc) { return argv[0].n == 11 && slice_is(argv[0], "truce.fault"); }
 
 static void run_own(void *arg, uint64_t session, const struct slice *argv, uint32_t argc, struct buf *reply) {
@@ -78,7 +82,8 @@ static void run_own(void *arg, uint64_t session, const struct slice *argv, uint3
         peers_healed(&h->peers);
 }
 
-static const struct clients_owner clients_owner = {client_open, client_close, client_request, client_blocked, is_own, run_own};
+static const struct clients_owner clients_owner = {client_open,     client_close,       client_request, client_blocked,
+                                                   client_forwards, client_reply_bytes, is_own,         run_own};
 
 /* ---- peers ---- */
 static void link_up(void *arg, uint32_t peer, uint64_t run) { step(arg, &(struct input){.type = INPUT_LINK_UP, .peer = peer, .run = run}); }
@@ -152,6 +157,7 @@ static void turn(struct host *h) {
     mails_take(mails);
     streams_tick(&h->streams);
     peers_tick(&h->peers);
+    clients_tick(&h->clients);
     if (!h->refuses && !h->stopping) clients_run(&h->clients, RUN_INPUT_BYTES);
     if (h->now.mono_us >= engine_wake_us(h->engine)) step(h, &(struct input){.type = INPUT_TICK});
     carry_out(h);

@@ -244,7 +244,7 @@ static void connection_closed(void *arg, const char *why) {
     free(c);
 }
 
-static const struct stream_owner connection_owner = {connection_readable, connection_drained, connection_closed};
+static const struct stream_owner connection_owner = {connection_readable, NULL, connection_drained, connection_closed};
 
 static struct connection *connection_make(struct peers *l, struct nng_stream *raw, uint32_t peer) {
     struct connection *c = xcalloc(1, sizeof *c);

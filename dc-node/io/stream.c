@@ -32,6 +32,7 @@ struct stream {
 
     struct buf in; /* in.n bytes are there, of which in_used are done with */
     size_t in_used;
+    bool ended;     /* the other side sends no more */
     bool receiving; /* nng writes behind in.n */
     uint64_t heard_us;
 
@@ -265,6 +266,11 @@ static void received_take(struct mail *m) {
         gone_when_quiet(s);
         return;
     }
+    if (error == NNG_ECONNSHUT && (s->written_first || s->owner->ended)) {
+        s->ended = true;
+        if (!s->written_first) s->owner->ended(s->arg);
+        return;
+    }
     if (error) {
         stream_close(s, error == NNG_ECONNSHUT || error == NNG_ECLOSED ? "closed by the other side" : nng_strerror(error));
         return;
@@ -307,7 +313,7 @@ static void input_room(struct stream *s, size_t wanted) {
 }
 
 void stream_read(struct stream *s, size_t wanted) {
-    if (s->receiving || s->closing) return;
+    if (s->receiving || s->closing || s->ended) return;
     input_room(s, wanted ? wanted : 1);
     nng_iov iov = {.iov_buf = s->in.p + s->in.n, .iov_len = s->in.cap - s->in.n};
     s->receiving = true;

@@ -49,6 +49,7 @@ void dialer_close(struct dialer *d);             /* NULL is accepted */
 /* ---- connections ---- */
 struct stream_owner {
     void (*readable)(void *arg);                /* more input is there; nothing is read until stream_read() */
+    void (*ended)(void *arg);                   /* the other side sends no more; it may still read. NULL: the stream is closed */
     void (*drained)(void *arg);                 /* the output queue was above STREAM_BACKLOG_MARK, and went below */
     void (*closed)(void *arg, const char *why); /* the last call: the stream is gone after it */
 };
