@@ -184,14 +184,15 @@ void requests_answer(struct engine *e, uint32_t peer, const struct message *m) {
     struct session_entry *se;
     HASH_FIND(hh_channel, e->channels, &m->answer.session, sizeof m->answer.session, se);
     if (!se || peer != e->leader || m->answer.request <= se->forward_answered || m->answer.request > se->forward_sent) return;
-    struct held_answer *h = xcalloc(1, sizeof *h), **last = &e->held;
+    struct held_answer *h = xcalloc(1, sizeof *h);
     h->session = m->answer.session;
     h->request = m->answer.request;
     h->dot = m->answer.dot;
     h->pinned = m->answer.pinned;
     buf_put(&h->reply, m->answer.reply.p, m->answer.reply.n);
-    while (*last) last = &(*last)->next;
-    *last = h;
+    if (!e->held) e->held_end = &e->held;
+    *e->held_end = h;
+    e->held_end = &h->next;
 }
 
 static void give_answer(struct engine *e, struct session_entry *se, const struct held_answer *h) {
@@ -223,6 +224,7 @@ static bool give_answers(struct engine *e) {
             continue;
         }
         *at = h->next;
+        if (!h->next) e->held_end = at;
         if (due) give_answer(e, se, h);
         given |= due;
         free_held(h);

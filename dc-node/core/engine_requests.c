@@ -294,6 +294,7 @@ static void delete_seen(void *arg, struct slice key, struct slice content) {
 }
 
 static void flush_all_step(struct engine *e, struct session_entry *se) {
+    if (e->updates.refuse_requests) return; /* it makes rows as clients do */
     txn_begin(&e->txn, e, e->now.wall_ms, NULL);
     struct txn keys = {.engine = e, .now_ms = e->now.wall_ms};
     se->job_txn = &e->txn;
@@ -325,17 +326,18 @@ static void look_at_waits(struct engine *e) {
 
 void requests_tick(struct engine *e) { look_at_waits(e); }
 
+static uint64_t wake_of(const struct engine *e, const struct session *s) {
+    if (s->wait == WAIT_JOB && !e->updates.refuse_requests) return e->now.mono_us;
+    return s->wait == WAIT_REPLICAS && s->wait_deadline_us ? s->wait_deadline_us : UINT64_MAX;
+}
+
 uint64_t requests_wake_us(const struct engine *e) {
     uint64_t wake = UINT64_MAX;
     if (!e->waits) return wake;
-    for (const struct session_entry *se = e->sessions; se; se = se->hh.next) {
-        if (se->s.wait == WAIT_JOB) return e->now.mono_us;
-        if (se->s.wait == WAIT_REPLICAS && se->s.wait_deadline_us && se->s.wait_deadline_us < wake) wake = se->s.wait_deadline_us;
-    }
-    for (const struct session_entry *se = e->remotes; se; se = se->hh_channel.next) {
-        if (se->s.wait == WAIT_JOB) return e->now.mono_us;
-        if (se->s.wait == WAIT_REPLICAS && se->s.wait_deadline_us && se->s.wait_deadline_us < wake) wake = se->s.wait_deadline_us;
-    }
+    for (const struct session_entry *se = e->sessions; se; se = se->hh.next)
+        if (wake_of(e, &se->s) < wake) wake = wake_of(e, &se->s);
+    for (const struct session_entry *se = e->remotes; se; se = se->hh_channel.next)
+        if (wake_of(e, &se->s) < wake) wake = wake_of(e, &se->s);
     return wake;
 }
 

@@ -56,6 +56,7 @@ struct catch_up {
 
 struct txn_row {
     uint64_t hash;
+    uint32_t below; /* the one before it in its bucket, counted from 1; 0: none */
     struct buf key;
     struct buf content; /* what the row becomes; n == 0: deleted */
 };
@@ -64,6 +65,8 @@ struct txn {
     struct engine *engine;
     struct txn_row *rows; /* one for each change, in order */
     uint32_t rows_count, rows_cap;
+    uint32_t *buckets; /* rows by hash, counted from 1, the latest first */
+    uint32_t buckets_count;
     size_t bytes;
     const struct vv *context; /* of WITH; NULL: all that the leader has */
     char refusal[160];
@@ -179,7 +182,7 @@ struct engine {
     uint32_t argv_cap;
     struct link *links; /* nodes_count, the own one unused */
     struct catch_up *catch_ups; /* by peer */
-    struct held_answer *held; /* in the order in which they came */
+    struct held_answer *held, **held_end; /* in the order in which they came */
     struct history {
         uint64_t vv_hash, digest;
     } history[64];

@@ -5,9 +5,19 @@
 #define HEAD_BYTES_MAX   64u /* of an event before its deps, their count included */
 #define CHANGE_BYTES_MAX 16u /* of a change beside its key, its content and what it has not seen */
 
+static uint32_t *bucket_of(const struct txn *t, uint64_t hash) { return &t->buckets[hash & (t->buckets_count - 1)]; }
+
+/* The latest rows go, until n are left. */
+static void cut_to(struct txn *t, uint32_t n) {
+    while (t->rows_count > n) {
+        const struct txn_row *row = &t->rows[--t->rows_count];
+        *bucket_of(t, row->hash) = row->below;
+    }
+}
+
 void txn_begin(struct txn *t, struct engine *e, uint64_t now_ms, const struct vv *context) {
     t->engine = e;
-    t->rows_count = 0;
+    cut_to(t, 0);
     t->bytes = 0;
     t->context = context;
     t->now_ms = now_ms;
@@ -20,6 +30,7 @@ void txn_finish(struct txn *t) {
         buf_finish(&t->rows[i].content);
     }
     free(t->rows);
+    free(t->buckets);
     buf_finish(&t->scratch);
 }
 
@@ -39,8 +50,8 @@ struct slice engine_view(struct engine *e, const struct stored_row *row, uint64_
 }
 
 static struct txn_row *find(const struct txn *t, uint64_t hash, struct slice key) {
-    for (uint32_t i = t->rows_count; i-- > 0;) /* the latest state of a row is the last */
-        if (t->rows[i].hash == hash && slice_equal(buf_slice_of(&t->rows[i].key), key)) return &t->rows[i];
+    for (uint32_t i = t->rows_count ? *bucket_of(t, hash) : 0; i; i = t->rows[i - 1].below) /* the latest state of a row comes first */
+        if (t->rows[i - 1].hash == hash && slice_equal(buf_slice_of(&t->rows[i - 1].key), key)) return &t->rows[i - 1];
     return NULL;
 }
 
@@ -59,9 +70,22 @@ struct slice txn_get(struct txn *t, struct slice key) {
 struct txn_mark txn_mark(struct txn *t) { return (struct txn_mark){t->rows_count, t->bytes}; }
 
 void txn_rollback(struct txn *t, struct txn_mark m) {
-    t->rows_count = m.rows_count;
+    cut_to(t, m.rows_count);
     t->bytes = m.bytes;
     t->refusal[0] = 0;
+}
+
+static void put_in_bucket(struct txn *t, uint32_t i) {
+    uint32_t *bucket = bucket_of(t, t->rows[i].hash);
+    t->rows[i].below = *bucket;
+    *bucket = i + 1;
+}
+
+static void double_buckets(struct txn *t) {
+    free(t->buckets);
+    t->buckets_count = t->buckets_count ? t->buckets_count * 2 : 16;
+    t->buckets = xcalloc(t->buckets_count, sizeof *t->buckets);
+    for (uint32_t i = 0; i < t->rows_count; i++) put_in_bucket(t, i);
 }
 
 /* A change is a new entry, even where the row has one: a rollback cuts the list. */
@@ -72,8 +96,10 @@ static struct txn_row *add(struct txn *t, uint64_t hash, struct slice key) {
         memset(t->rows + t->rows_cap, 0, (cap - t->rows_cap) * sizeof *t->rows);
         t->rows_cap = cap;
     }
-    struct txn_row *row = &t->rows[t->rows_count++];
+    if (t->rows_count == t->buckets_count) double_buckets(t);
+    struct txn_row *row = &t->rows[t->rows_count];
     row->hash = hash;
+    put_in_bucket(t, t->rows_count++);
     buf_clear(&row->key);
     buf_put(&row->key, key.p, key.n);
     buf_clear(&row->content);
@@ -245,7 +271,7 @@ struct dot txn_commit(struct txn *t) {
     else if (n) dot = engine_originate(t->engine, changes, n);
     for (uint32_t i = 0; i < n; i++) free((void *)changes[i].unseen);
     if (changes != &one) free(changes);
-    t->rows_count = 0;
+    cut_to(t, 0);
     return dot;
 }
 

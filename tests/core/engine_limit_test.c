@@ -115,3 +115,28 @@ Test(limit, endless_queue, .description = "Commands between MULTI and EXEC are b
     free(command);
     rig_close(r);
 }
+
+static void key_alone(char out[64], uint32_t i) { snprintf(out, 64, "key%08u", i); }
+
+Test(limit, many_keys, .description = "A transaction finds its own changes among very many") {
+    struct rig *r = rig_open("us:1");
+    uint32_t c = r->clients[0];
+    cr_assert_str_eq(do_many(r, c, "MSET", 200000, key_and_value), "+OK"); /* every second number is a key */
+    cr_assert_str_eq(do_many(r, c, "DEL", 200000, key_alone), ":100000");
+    EXPECT(r, "us-1", "DBSIZE", ":0");
+    EXPECT(r, "us-1", "MULTI", "+OK");
+    for (int i = 0; i < 300; i++) {
+        char command[60];
+        snprintf(command, sizeof command, i % 3 == 2 ? "INCR text%d" : "INCR n%d", i % 40);
+        rig_send(r, c, "SET text0 x");
+        rig_send(r, c, command);
+    }
+    rig_send(r, c, "INCR text0");
+    rig_send(r, c, "INCR n1");
+    const char *reply = rig_do(r, "us-1", "EXEC");
+    EXPECT_LIKE(reply, "*602 ");
+    EXPECT_LIKE(reply, "-ERR value is not an integer or out of range :6");
+    EXPECT(r, "us-1", "MGET text0 n1", "*2 $1 x $1 6");
+    EXPECT(r, "us-1", "DEL text0 text0 n1", ":2");
+    rig_close(r);
+}
