@@ -78,7 +78,7 @@ static struct h_event *writes(struct past *p, uint32_t node, const char *key, co
     return e;
 }
 
-static void gets(struct past *p, uint32_t node, const struct h_event *e) {
+static void receives(struct past *p, uint32_t node, const struct h_event *e) {
     struct event again = {.dot = {p->own[e->node], e->dot.n}, .stamp = e->stamp, .checksum = e->checksum};
     apply(p, node, &again, false);
 }
@@ -94,7 +94,7 @@ static void state(struct past *p, uint32_t node, uint64_t digest) {
 
 Test(checkers, a_digest_that_differs_from_the_oracle_is_found) {
     struct past p = past();
-    gets(&p, 1, writes(&p, 0, "k", "a"));
+    receives(&p, 1, writes(&p, 0, "k", "a"));
     state(&p, 0, p.h->nodes[0].digest);
     state(&p, 1, p.h->nodes[1].digest);
     good(&p);
@@ -105,7 +105,7 @@ Test(checkers, a_digest_that_differs_from_the_oracle_is_found) {
 
 Test(checkers, two_digests_at_one_vv_are_found) {
     struct past p = past();
-    gets(&p, 1, writes(&p, 0, "k", "a"));
+    receives(&p, 1, writes(&p, 0, "k", "a"));
     state(&p, 0, p.h->nodes[0].digest);
     p.h->nodes[1].digest++; /* the oracle agrees with the node, but not with its past */
     state(&p, 1, p.h->nodes[1].digest);
@@ -117,8 +117,8 @@ Test(checkers, two_digests_at_one_vv_are_found) {
 Test(checkers, nodes_that_rest_at_different_vvs_are_found) {
     struct past p = past();
     struct h_event *e = writes(&p, 0, "k", "a");
-    gets(&p, 1, e);
-    gets(&p, 2, e);
+    receives(&p, 1, e);
+    receives(&p, 2, e);
     check_converged(p.h);
     good(&p);
     writes(&p, 2, "k", "b");
@@ -156,8 +156,8 @@ static void journals(struct past *p, uint32_t node, const struct h_event *loser,
 static struct h_event *conflict(struct past *p) {
     struct h_event *a = writes(p, 0, "k", "a"), *b = writes(p, 1, "k", "b");
     for (uint32_t i = 0; i < NODES; i++) {
-        if (i != 0) gets(p, i, a);
-        if (i != 1) gets(p, i, b);
+        if (i != 0) receives(p, i, a);
+        if (i != 1) receives(p, i, b);
     }
     return a;
 }
@@ -179,8 +179,8 @@ Test(checkers, a_hidden_loser_that_a_journal_lacks_is_found) {
 Test(checkers, a_loser_that_was_overwritten_by_somebody_who_saw_only_the_winner_is_found) {
     struct past p = past();
     struct h_event *a = conflict(&p), *c = writes(&p, 0, "k", "c");
-    gets(&p, 1, c);
-    gets(&p, 2, c);
+    receives(&p, 1, c);
+    receives(&p, 2, c);
     check_accounted(p.h);
     bad(&p, "I2");
     p.h->failure[0] = 0;
@@ -229,11 +229,11 @@ Test(checkers, a_wait_that_promises_more_copies_than_there_are_is_found) {
     struct past p = past();
     struct h_event *a = writes(&p, 0, "k", "a");
     check_committed(p.h, 0, DURABLE_MADE);
-    gets(&p, 1, a);
+    receives(&p, 1, a);
     check_committed(p.h, 1, DURABLE_MADE);
     check_replicas(p.h, a, 1);
     good(&p);
-    gets(&p, 2, a); /* but it did not commit */
+    receives(&p, 2, a); /* but it did not commit */
     check_replicas(p.h, a, 2);
     bad(&p, "I2");
     finish(&p);
@@ -306,10 +306,10 @@ Test(checkers, a_deleted_version_that_is_shown_again_is_found) {
 Test(checkers, an_event_that_is_applied_before_its_context_is_found) {
     struct past p = past();
     struct h_event *a = writes(&p, 0, "k", "a");
-    gets(&p, 1, a);
+    receives(&p, 1, a);
     struct h_event *b = writes(&p, 1, "k", "b");
     good(&p);
-    gets(&p, 2, b);
+    receives(&p, 2, b);
     bad(&p, "I4");
     finish(&p);
 }
@@ -317,7 +317,7 @@ Test(checkers, an_event_that_is_applied_before_its_context_is_found) {
 Test(checkers, deps_that_are_not_what_the_node_had_applied_are_found) {
     struct past p = past();
     struct draft d;
-    gets(&p, 1, writes(&p, 0, "k", "a"));
+    receives(&p, 1, writes(&p, 0, "k", "a"));
     draft(&p, &d, 1, 1, "k", "b");
     d.e.deps_count = 0;
     apply(&p, 1, &d.e, true);
@@ -343,9 +343,9 @@ Test(checkers, half_a_transaction_in_one_read_is_found) {
 Test(checkers, an_event_that_is_applied_again_is_found) {
     struct past p = past();
     struct h_event *a = writes(&p, 0, "k", "a");
-    gets(&p, 1, a);
+    receives(&p, 1, a);
     good(&p);
-    gets(&p, 1, a);
+    receives(&p, 1, a);
     bad(&p, "I8");
     finish(&p);
 }
@@ -370,7 +370,7 @@ Test(checkers, a_gap_in_the_numbers_is_found) {
     struct past p = past();
     writes(&p, 0, "k", "a");
     struct h_event *b = writes(&p, 0, "k", "b");
-    gets(&p, 1, b);
+    receives(&p, 1, b);
     bad(&p, "I10");
     finish(&p);
 }
@@ -426,7 +426,7 @@ Test(checkers, stamps_that_do_not_rise_and_events_that_do_not_follow_are_found) 
 Test(checkers, a_vv_that_fell_or_claims_too_much_is_found) {
     struct past p = past();
     struct vv vv = {0};
-    gets(&p, 1, writes(&p, 0, "k", "a"));
+    receives(&p, 1, writes(&p, 0, "k", "a"));
     check_state(p.h, 1, &vv, p.t, p.h->nodes[1].digest);
     bad(&p, "I10");
     p.h->failure[0] = 0;
@@ -489,7 +489,7 @@ Test(checkers, a_stamp_that_is_not_above_its_causes_is_found_unless_a_clock_was_
     for (int off = 0; off < 2; off++) {
         struct past p = past();
         if (off) check_clock_shows(p.h, 0, 1300, 1000);
-        gets(&p, 1, writes(&p, 0, "k", "a"));
+        receives(&p, 1, writes(&p, 0, "k", "a"));
         p.clock -= 5;
         writes(&p, 1, "k", "b");
         if (off)
@@ -542,7 +542,7 @@ Test(checkers, the_rows_kept_step_by_step_are_those_of_the_definition) {
                 if (vv_get(&p.h->nodes[node].vv, e->dot.origin) == e->dot.n - 1 && vv_includes(&p.h->nodes[node].vv, &e->deps)) next = e;
             }
             if (next && draw_below(&seed, 4) > 0)
-                gets(&p, node, next);
+                receives(&p, node, next);
             else
                 writes(&p, node, keys[draw_below(&seed, 3)], draw_below(&seed, 3) ? "v" : NULL);
         }

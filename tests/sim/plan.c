@@ -26,7 +26,7 @@ static void draw_cluster(struct prng *p, struct cluster *c) {
             struct cluster_node *n = &c->nodes[c->nodes_count++];
             n->dc = d;
             n->node = (uint16_t)(i + 1);
-            snprintf(n->name, sizeof n->name, "%s-%u", dc->name, i + 1);
+            snprintf(n->name, sizeof n->name, "%s-%u", names[d], i + 1);
         }
     }
 }
