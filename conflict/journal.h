@@ -6,10 +6,10 @@
 struct loss {
     struct slice key;
     struct version loser;
-    struct dot winner;   /* what readers saw instead when it was hidden */
+    struct dot winner; /* what readers saw instead when it was hidden */
     stamp_t winner_stamp;
     enum policy policy;
-    uint64_t wall_ms;    /* when this node noticed */
+    uint64_t wall_ms; /* when this node noticed */
 };
 /* Name and record of an entry; both append. Record: u8 version, the fields in the order above, u64 checksum. */
 void loss_name(const struct loss *l, const struct origins *t, struct buf *out);
