@@ -196,7 +196,6 @@ static void finish(struct host *h) {
     clients_finish(&h->clients);
     engine_destroy(h->engine);
     store_close(h->store);
-    mailbox_finish(&h->box);
     nng_fini();
 }
 

@@ -14,11 +14,6 @@ void mailbox_init(struct mailbox *b) {
     pthread_mutex_init(&b->lock, NULL);
 }
 
-void mailbox_finish(struct mailbox *b) {
-    pthread_cond_destroy(&b->arrived);
-    pthread_mutex_destroy(&b->lock);
-}
-
 void mailbox_post(struct mailbox *b, struct mail *m) {
     m->next = NULL;
     pthread_mutex_lock(&b->lock);

@@ -16,8 +16,7 @@ struct mailbox {
     struct mail *first, **last;
     bool sleeping;
 };
-void mailbox_init(struct mailbox *b);
-void mailbox_finish(struct mailbox *b);
+void mailbox_init(struct mailbox *b);                 /* it stays to the end of the process: who posts may be in it after his mail was taken */
 void mailbox_post(struct mailbox *b, struct mail *m); /* any thread */
 /* All that has come, oldest first; waits for the first until the monotonic clock reads until_us. NULL: nothing came. */
 struct mail *mailbox_wait(struct mailbox *b, uint64_t until_us);
