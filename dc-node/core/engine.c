@@ -29,7 +29,7 @@ struct source *engine_source(struct engine *e, origin_ref o) {
 
 static void size_memory(struct engine *e) {
     size_t all = e->cluster->memory_bytes_max;
-    rows_init(&e->rows, e->store, all * 3 / 8);
+    rows_init(&e->rows, e->store, all / 2);
     e->waiting_bytes_max = all / 16;
 }
 

@@ -20,15 +20,15 @@ struct row_facts {
 
 /* A row in memory: immutable once made, so that a flush can read it on another thread. */
 struct stored_row {
-    uint64_t hash;       /* hash64(key): rows are ordered by (hash, key), which makes SCAN stateless */
+    uint64_t hash; /* hash64(key): rows are ordered by (hash, key), which makes SCAN stateless */
     struct row_facts facts;
+    uint64_t expires_indexed_ms; /* facts.expires_ms when last flushed: its index entry goes with the next flush if it is another now */
     uint32_t key_bytes, row_bytes; /* row_bytes == 0: there is no such row (any more) */
-    bool tombstone_indexed; /* was such a row when last flushed */
-    uint64_t expires_indexed_ms; /* expires_ms when last flushed: its index entry goes with the next flush if it is another now */
+    bool tombstone_indexed;        /* was a row of tombstones alone when last flushed */
     /* the engine's own marks; a flush does not look at them */
-    struct stored_row *next;
-    uint32_t dirty_slot;
     bool dirty, frozen, superseded, referenced;
+    uint32_t dirty_slot;
+    struct stored_row *next;
     uint8_t bytes[];     /* key, then row */
 };
 static inline struct slice stored_key(const struct stored_row *r) { return SLICE(r->bytes, r->key_bytes); }
