@@ -16,6 +16,7 @@
 #define WAL_BYTES_MIN     ((uint64_t)64 << 20)
 #define CACHE_MIN         ((size_t)4 << 20)
 #define ARENA_BLOCK       ((size_t)1 << 20)
+#define ROWS_LEVELS       7
 #define TABLE_BYTES       ((uint64_t)16 << 20) /* small, so that the filter and index of one do not take much of the cache */
 #define BLOOM_BITS        10
 #define INFO_LOGS_KEPT    2
@@ -137,6 +138,9 @@ static rocksdb_options_t *options_rows(rocksdb_cache_t *cache) {
     rocksdb_options_set_level0_file_num_compaction_trigger(o, 8);
     rocksdb_options_set_level0_slowdown_writes_trigger(o, 24);
     rocksdb_options_set_level0_stop_writes_trigger(o, 40);
+    int compression[ROWS_LEVELS] = {rocksdb_no_compression}; /* of what is merged soon */
+    for (int level = 1; level < ROWS_LEVELS; level++) compression[level] = rocksdb_lz4_compression;
+    rocksdb_options_set_compression_per_level(o, compression, ROWS_LEVELS);
     options_table(o, cache, true, 4 << 10);
     return o;
 }

@@ -196,6 +196,8 @@ int store_rows_put_own(struct rocks_store *s, const char *name, struct slice val
 }
 
 /* ---- flush: rows in order of (hash, key) ---- */
+#define BATCH_RECORDS 1000
+
 struct ordered {
     uint64_t hash;
     struct stored_row *row;
@@ -236,23 +238,6 @@ static void rows_sort(struct flush *f) {
     free(begin);
 }
 
-/* An empty batch with room for the whole flush: grown step by step it would be copied many times over, and take twice its size. */
-static rocksdb_writebatch_t *batch_with_room(const struct flush *f) {
-    size_t bytes = 4096 + f->checkpoint.n;
-    for (size_t i = 0; i < f->rows_count; i++) {
-        const struct stored_row *r = f->rows[i];
-        bytes += r->key_bytes + r->row_bytes + 9 + ROW_TAIL + 11;
-        if (r->facts.tombstone || r->tombstone_indexed) bytes += r->key_bytes + 12;
-        if (r->facts.expires_ms) bytes += r->key_bytes + 24;
-        if (r->expires_indexed_ms) bytes += r->key_bytes + 24;
-    }
-    char *zeros = xcalloc(1, bytes);
-    rocksdb_writebatch_t *batch = rocksdb_writebatch_create_from(zeros, bytes);
-    free(zeros);
-    rocksdb_writebatch_clear(batch);
-    return batch;
-}
-
 static void batch_row(rocksdb_writebatch_t *batch, const struct stored_row *r) {
     uint8_t head[9] = {KEY_ROW};
     put_u64_be(head + 1, r->hash);
@@ -288,27 +273,38 @@ static void batch_indexes(rocksdb_writebatch_t *batch, const struct stored_row *
     if (expires_ms) batch_index(batch, key_make(entry, KEY_EXPIRY, expires_ms, stored_key(r)), true);
 }
 
-static rocksdb_writebatch_t *batch_of_flush(struct flush *f) {
-    struct buf scratch = {0};
-    rocksdb_writebatch_t *batch = batch_with_room(f);
-    const char checkpoint_key[] = {KEY_CHECKPOINT};
-    buf_u64(&scratch, hash64_seeded(buf_slice_of(&f->checkpoint), hash64(SLICE(checkpoint_key, 1))));
-    rocksdb_writebatch_putv(batch, 1, (const char *[]){checkpoint_key}, (const size_t[]){1}, 2,
-                            (const char *[]){(const char *)f->checkpoint.p, (const char *)scratch.p}, (const size_t[]){f->checkpoint.n, scratch.n});
-    for (size_t i = 0; i < f->rows_count; i++) batch_row(batch, f->rows[i]);
-    for (size_t i = 0; i < f->rows_count; i++) batch_indexes(batch, f->rows[i], &scratch);
-    buf_finish(&scratch);
-    return batch;
+static void batch_checkpoint(rocksdb_writebatch_t *batch, struct slice checkpoint, struct buf *scratch) {
+    const char key[] = {KEY_CHECKPOINT};
+    buf_clear(scratch);
+    buf_u64(scratch, hash64_seeded(checkpoint, hash64(SLICE(key, 1))));
+    rocksdb_writebatch_putv(batch, 1, (const char *[]){key}, (const size_t[]){1}, 2, (const char *[]){(const char *)checkpoint.p, (const char *)scratch->p},
+                            (const size_t[]){checkpoint.n, scratch->n});
 }
 
-/* NULL, or RocksDB's message. The memtable of `rows` is empty at the start and holds the whole batch at the end: RocksDB looks for a full memtable
- * before a batch, never within one, and the write buffer is too large for that anyway. */
-static char *flush_run(struct rocks_store *s, struct flush *f) {
+/* Into the memtable of `rows`, which is empty at the start and without limit: nothing of it reaches a file before rows_flush_now(), which writes all of it as
+ * one. So small batches are as good as one large, without its copy. */
+static char *write_rows(struct rocks_store *s, const struct flush *f) {
     char *message = NULL;
-    rows_sort(f);
-    rocksdb_writebatch_t *batch = batch_of_flush(f);
-    rocksdb_write(s->rows, s->write_rows, batch, &message);
+    struct buf scratch = {0};
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    batch_checkpoint(batch, buf_slice_of(&f->checkpoint), &scratch);
+    for (size_t i = 0; i < f->rows_count && !message; i++) {
+        batch_row(batch, f->rows[i]);
+        batch_indexes(batch, f->rows[i], &scratch);
+        if (rocksdb_writebatch_count(batch) < BATCH_RECORDS) continue;
+        rocksdb_write(s->rows, s->write_rows, batch, &message);
+        rocksdb_writebatch_clear(batch);
+    }
+    if (!message) rocksdb_write(s->rows, s->write_rows, batch, &message);
     rocksdb_writebatch_destroy(batch);
+    buf_finish(&scratch);
+    return message;
+}
+
+/* NULL, or RocksDB's message. */
+static char *flush_run(struct rocks_store *s, struct flush *f) {
+    rows_sort(f);
+    char *message = write_rows(s, f);
     if (!message) rocksdb_flush_wal(s->log, 1, &message); /* first the log: rows that become durable never run ahead of it */
     return message ? message : rows_flush_now(s);
 }
