@@ -108,7 +108,9 @@ struct plan plan_draw(uint64_t seed, uint32_t planted_bug) {
     draw_faults(&p, &plan);
     draw_world(&p, &plan, planted_bug);
     draw_workload(&p, &plan);
-    plan.faults_us = range(&p, 3000000, 12000000);
+    bool is_long = one_in(&p, 12);
+    plan.faults_us = is_long ? range(&p, 20000000, 40000000) : range(&p, 3000000, 12000000);
+    if (is_long) plan.faults.length_us_max *= 3;
     plan.settle_us = 60000000;
     plan.restart_all = one_in(&p, 3);
     return plan;
