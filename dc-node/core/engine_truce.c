@@ -221,7 +221,7 @@ void engine_with_context(struct call *c) {
     inner.argc = c->argc - 2;
     const struct command *cmd = command_find(inner.argv[0]);
     if (!cmd) reply_unknown_command(&inner);
-    else if (!(cmd->flags & CMD_WRITE) || cmd->run == c->running) reply_error(c->reply, "ERR TRUCE.WITH takes a command that writes");
+    else if (!(cmd->flags & CMD_WRITE) || (cmd->flags & CMD_NO_MULTI) || cmd->run == c->running) reply_error(c->reply, "ERR TRUCE.WITH takes a command that writes");
     else if (cmd->arity >= 0 ? inner.argc != (uint32_t)cmd->arity : inner.argc < (uint32_t)-cmd->arity) reply_wrong_arity(&inner);
     else {
         size_t mark = c->reply->out->n;

@@ -242,6 +242,8 @@ Test(replicate, cart_in_two, .description = "A context read in one datacenter is
     EXPECT_LIKE(rig_do(r, "eu-1", command), "-BEHIND");
     EXPECT_LIKE(rig_do(r, "eu-1", "TRUCE.WITH us-9.00000000000000aa:1 SET cart sugar"), "-BEHIND");
     EXPECT_LIKE(rig_do(r, "eu-1", "TRUCE.WITH nonsense SET cart sugar"), "-ERR");
+    EXPECT_LIKE(rig_do(r, "eu-1", "TRUCE.WITH - FLUSHALL ASYNC"), "-ERR TRUCE.WITH takes a command that writes");
+    EXPECT_LIKE(rig_do(r, "eu-1", "TRUCE.WITH - GET cart"), "-ERR TRUCE.WITH takes a command that writes");
     rig_close(r);
 }
 
