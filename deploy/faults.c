@@ -21,6 +21,8 @@ bool faults_between(const struct faults *f, uint32_t a, uint32_t b) {
     return !link_fault_none(link_of(f, a, b)) || !link_fault_none(link_of(f, b, a));
 }
 
+const struct link_fault *faults_of(const struct faults *f, uint32_t from, uint32_t to) { return link_of(f, from, to); }
+
 /* ---- the file ---- */
 static bool load_number(const json_t *object, const char *key, uint64_t most, uint64_t *ret) {
     const json_t *v = json_object_get(object, key);
@@ -79,12 +81,16 @@ static json_t *link_json(const struct local *l, const struct link_fault *f, uint
     return o;
 }
 
-bool faults_save(const struct local *l, const struct faults *f, struct buf *why) {
+json_t *faults_json(const struct local *l, const struct faults *f) {
     json_t *links = json_array();
     for (uint32_t from = 0; from < f->nodes_count; from++)
         for (uint32_t to = 0; to < f->nodes_count; to++)
             if (!link_fault_none(link_of(f, from, to))) json_array_append_new(links, link_json(l, link_of(f, from, to), from, to));
-    json_t *file = json_pack("{s:o}", "links", links);
+    return links;
+}
+
+bool faults_save(const struct local *l, const struct faults *f, struct buf *why) {
+    json_t *file = json_pack("{s:o}", "links", faults_json(l, f));
     char *path = local_path(l, "faults.json"), *fresh = local_path(l, "faults.json.new");
     bool ok = json_dump_file(file, fresh, JSON_INDENT(1)) == 0 && rename(fresh, path) == 0;
     if (!ok) buf_printf(why, "%s could not be written", path);

@@ -3,6 +3,8 @@
 #include "local.h"
 #include "sides.h"
 
+#include <jansson.h>
+
 /* One direction between two nodes. */
 struct link_fault {
     bool cut;
@@ -20,6 +22,9 @@ void faults_finish(struct faults *f);
 bool faults_load(const struct local *l, struct faults *ret, struct buf *why);
 bool faults_save(const struct local *l, const struct faults *f, struct buf *why);
 bool link_fault_none(const struct link_fault *f);
+const struct link_fault *faults_of(const struct faults *f, uint32_t from, uint32_t to);
+/* What is ordered, as in the file. The caller owns it. */
+json_t *faults_json(const struct local *l, const struct faults *f);
 /* True: something is ordered between the two, in one direction or both. */
 bool faults_between(const struct faults *f, uint32_t a, uint32_t b);
 

@@ -10,6 +10,7 @@
 #define READY_TIMEOUT_MS 120000 /* recovery replays the log */
 #define POLL_MS          20
 #define PORT_TIMEOUT_MS  1000
+#define LINKS_TIMEOUT_MS 5000
 
 static uint64_t mono_ms(void) {
     struct timespec t;
@@ -98,6 +99,34 @@ static bool must_take_writes(const struct local *l, const struct faults *f, uint
     return true;
 }
 
+/* Whether the node has a connection to every other one that runs, where nothing is ordered between them. */
+static bool linked(const struct local *l, const struct faults *f, uint32_t node) {
+    struct buf ignored = {0};
+    json_t *status = node_status(l->cluster, node, &ignored), *peer;
+    size_t i;
+    bool all = true;
+    json_array_foreach(json_object_get(status, "peers"), i, peer) {
+        const char *name = json_string_value(json_object_get(peer, "node"));
+        int other = name ? cluster_find(l->cluster, slice_text(name)) : -1;
+        if (other < 0 || faults_between(f, node, (uint32_t)other) || json_is_true(json_object_get(peer, "connected"))) continue;
+        struct process p = process_of(l, (uint32_t)other);
+        if (p.pid != 0 && !p.paused) all = false;
+    }
+    buf_finish(&ignored);
+    json_decref(status);
+    return all;
+}
+
+/* Gives the links time to come up, so that nobody meets them half-way. That they do not is for status to tell, not a failure to start. */
+static void await_links(const struct local *l, const struct faults *f) {
+    uint64_t deadline_ms = mono_ms() + LINKS_TIMEOUT_MS;
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        struct process p = process_of(l, i);
+        while (p.pid != 0 && !p.paused && !linked(l, f, i) && mono_ms() < deadline_ms)
+            nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    }
+}
+
 int start_nodes(struct run *r, const bool chosen[static NODES_MAX]) {
     pid_t children[NODES_MAX] = {0};
     struct faults faults = {0};
@@ -115,6 +144,7 @@ int start_nodes(struct run *r, const bool chosen[static NODES_MAX]) {
         struct process p = process_of(&r->local, i);
         if (p.pid != 0 && !p.paused && must_take_writes(&r->local, &faults, i)) code = await(r, i, children[i], node_takes_writes, "takes no writes");
     }
+    if (code == 0) await_links(&r->local, &faults);
     faults_finish(&faults);
     return code;
 }

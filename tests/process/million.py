@@ -65,7 +65,7 @@ def read_reply(stream):
             raise ConnectionError("the connection is gone")
         return ACKED, data[:-2]
     # An error before anything was tried refuses the write; any other may have happened.
-    return (REFUSED if line.startswith((b"-OOM", b"-NOAUTH", b"-LOADING", b"-MISCONF")) else UNKNOWN), None
+    return (REFUSED if line.startswith((b"-NOLEADER", b"-OOM", b"-NOAUTH", b"-LOADING", b"-MISCONF")) else UNKNOWN), None
 
 
 def work(worker, port, first, allowed, done, result_path):

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Whatever is sent to either port: a clear error or a closed connection, nothing reserved for it, nothing crashes, nothing lost."""
 import ctypes
+import os
 import random
+import shutil
 import socket
 import struct
 import time
@@ -141,7 +143,8 @@ def _():
 def _():
     a = Cluster("us,eu", 1)
     a.truce("kill", "eu-1")
-    path = a.dir + "/cluster.json"
+    path, data = a.dir + "/cluster.json", a.dir + "/eu-1"
+    os.rename(data, data + ".kept")
     with open(path, encoding="utf-8") as f:
         good = f.read()
     for wrong in (good.replace('"cluster": "local"', '"cluster": "other"'), good.replace('"cluster"', '"secret": "other", "cluster"', 1)):
@@ -152,6 +155,8 @@ def _():
         eventually(lambda: any(p["state"] in ("refused", "connecting") and p["why"] for p in a.status("eu-1")["peers"]), "eu-1 says why it is alone")
         expect(a.client("us-1").exists("stray"), 0)
         a.truce("kill", "eu-1")
+        shutil.rmtree(data)
+    os.rename(data + ".kept", data)
     with open(path, "w", encoding="utf-8") as f:
         f.write(good)
     a.truce("start", "eu-1")
