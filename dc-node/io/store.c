@@ -260,7 +260,7 @@ int store_open(struct store **ret, const char *dir, const struct store_options *
     s->batch = rocksdb_writebatch_create();
     make_options(s);
     bool good = open_log(s, o, why) && open_rows(s, why);
-    if (good && (store_log_survey(s) < 0 || format_check(s) < 0)) {
+    if (good && (store_log_survey(s) < 0 || format_check(s) < 0 || store_rows_check(s) < 0)) {
         buf_text(why, s->base.why);
         good = false;
     }

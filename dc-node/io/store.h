@@ -2,14 +2,14 @@
  *
  * Two databases in one directory, because what they promise differs:
  *   log.rocksdb/   column families `log`, `conflicts`, `meta`. Each commit is one batch through the write-ahead log: it makes a write durable.
- *   rows.rocksdb/  rows, their indexes and the checkpoint, without a write-ahead log. Each flush is one memtable, one table file: all of
- * it is there after a crash, or nothing. Nothing but a flush ever writes or switches this memtable, and a flush never holds up a commit. A flush
- * syncs the log before its rows become durable, so that rows never run ahead of the durable log. */
+ *   rows.rocksdb/  rows, their indexes and the checkpoint, without a write-ahead log. Each flush is one memtable, one table file: all
+ *                  of it is there after a crash, or nothing.
+ * Nothing but a flush writes or switches that memtable, and a flush never holds up a commit. A flush syncs the log before its rows become durable, so
+ * that rows never run ahead of the durable log. */
 #pragma once
 #include "../core/store.h"
 
 struct store_options {
-    bool fsync;             /* of the cluster; the store itself syncs when a commit asks for it */
     uint64_t memory_bytes;  /* its share: block cache and the log's write buffers. A flush takes a copy of its rows beside that while it runs */
     uint64_t log_bytes_max; /* log budget: bounds the write-ahead log */
 };

@@ -46,6 +46,7 @@ struct rocks_store {
     struct flush *flush; /* NULL: none is under way */
     store_done_fn *done;
     void *done_arg;
+    uint64_t flushes; /* so far, over all runs */
     char flush_why[sizeof((struct store *)0)->why];
 };
 static inline struct rocks_store *rocks_store_of(struct store *s) { return (struct rocks_store *)s; }
@@ -88,4 +89,6 @@ int store_rows_scan_expiries(struct store *s, uint64_t after_ms, uint64_t upto_m
 int store_rows_get_checkpoint(struct store *s, struct buf *out);
 int store_rows_get_own(struct rocks_store *s, const char *name, struct buf *out);
 int store_rows_put_own(struct rocks_store *s, const char *name, struct slice value);
+/* At opening: whether the latest flush is whole. */
+int store_rows_check(struct rocks_store *s);
 void *store_rows_flush_thread(void *store);

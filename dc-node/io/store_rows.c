@@ -197,6 +197,8 @@ int store_rows_put_own(struct rocks_store *s, const char *name, struct slice val
 
 /* ---- flush: rows in order of (hash, key) ---- */
 #define BATCH_RECORDS 1000
+#define MARK_BEGUN    "sflush-begun" /* own records, each the number of a flush */
+#define MARK_ENDED    "sflush-ended"
 
 struct ordered {
     uint64_t hash;
@@ -273,21 +275,28 @@ static void batch_indexes(rocksdb_writebatch_t *batch, const struct stored_row *
     if (expires_ms) batch_index(batch, key_make(entry, KEY_EXPIRY, expires_ms, stored_key(r)), true);
 }
 
-static void batch_checkpoint(rocksdb_writebatch_t *batch, struct slice checkpoint, struct buf *scratch) {
-    const char key[] = {KEY_CHECKPOINT};
+static void batch_own(rocksdb_writebatch_t *batch, struct slice key, struct slice value, struct buf *scratch) {
     buf_clear(scratch);
-    buf_u64(scratch, hash64_seeded(checkpoint, hash64(SLICE(key, 1))));
-    rocksdb_writebatch_putv(batch, 1, (const char *[]){key}, (const size_t[]){1}, 2, (const char *[]){(const char *)checkpoint.p, (const char *)scratch->p},
-                            (const size_t[]){checkpoint.n, scratch->n});
+    buf_u64(scratch, hash64_seeded(value, hash64(key)));
+    const char *values[] = {(const char *)value.p, (const char *)scratch->p};
+    rocksdb_writebatch_putv(batch, 1, (const char *[]){(const char *)key.p}, &key.n, 2, values, (const size_t[]){value.n, scratch->n});
 }
 
-/* Into the memtable of `rows`, which is empty at the start and without limit: nothing of it reaches a file before rows_flush_now(), which writes all of it as
- * one. So small batches are as good as one large, without its copy. */
+static void batch_mark(rocksdb_writebatch_t *batch, const char *name, uint64_t number, struct buf *scratch) {
+    uint8_t value[8];
+    put_u64_be(value, number);
+    batch_own(batch, slice_text(name), SLICE(value, sizeof value), scratch);
+}
+
+/* Into the memtable of `rows`, which is empty at the start and without limit: nothing of it reaches a file before rows_flush_now(), which writes all
+ * of it as one. So small batches are as good as one large, without its copy. RocksDB alone could decide otherwise, when a disk that was full has room
+ * again: the marks at both ends tell an opened store whether its latest flush is whole. */
 static char *write_rows(struct rocks_store *s, const struct flush *f) {
     char *message = NULL;
     struct buf scratch = {0};
+    const char checkpoint_key[] = {KEY_CHECKPOINT};
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
-    batch_checkpoint(batch, buf_slice_of(&f->checkpoint), &scratch);
+    batch_mark(batch, MARK_BEGUN, ++s->flushes, &scratch);
     for (size_t i = 0; i < f->rows_count && !message; i++) {
         batch_row(batch, f->rows[i]);
         batch_indexes(batch, f->rows[i], &scratch);
@@ -295,10 +304,30 @@ static char *write_rows(struct rocks_store *s, const struct flush *f) {
         rocksdb_write(s->rows, s->write_rows, batch, &message);
         rocksdb_writebatch_clear(batch);
     }
+    batch_own(batch, SLICE(checkpoint_key, sizeof checkpoint_key), buf_slice_of(&f->checkpoint), &scratch);
+    batch_mark(batch, MARK_ENDED, s->flushes, &scratch);
     if (!message) rocksdb_write(s->rows, s->write_rows, batch, &message);
     rocksdb_writebatch_destroy(batch);
     buf_finish(&scratch);
     return message;
+}
+
+static int mark_get(struct rocks_store *s, const char *name, uint64_t *ret) {
+    struct buf value = {0};
+    int have = own_record_get(s, slice_text(name), "rows' own record", &value);
+    *ret = have == 1 && value.n == 8 ? get_u64_be(value.p) : 0;
+    buf_finish(&value);
+    return have < 0 ? STORE_FAILED : 0;
+}
+
+int store_rows_check(struct rocks_store *s) {
+    uint64_t begun, ended;
+    if (mark_get(s, MARK_BEGUN, &begun) < 0 || mark_get(s, MARK_ENDED, &ended) < 0) return STORE_FAILED;
+    s->flushes = begun;
+    if (begun == ended) return 0;
+    s->failed = true;
+    snprintf(s->base.why, sizeof s->base.why, "%s: rows: flush %llu is not whole", s->dir, (unsigned long long)begun);
+    return STORE_FAILED;
 }
 
 /* NULL, or RocksDB's message. */

@@ -37,7 +37,7 @@ static const char *told(const char *line) {
     struct slice argv[12];
     uint32_t argc = 0;
     snprintf(words, sizeof words, "%s", line);
-    for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) argv[argc++] = slice_text(w);
+    for (char *rest = words, *w; (w = strsep(&rest, " "));) argv[argc++] = slice_text(w);
     buf_clear(&reply);
     faults_command(&faults, argv, argc, &reply);
     buf_u8(&reply, 0);

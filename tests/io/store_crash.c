@@ -26,7 +26,7 @@ static uint64_t value_at(uint32_t key, uint64_t upto) {
     return n;
 }
 
-static void row_name(uint32_t key, char *out) { sprintf(out, "key-%u", key); }
+static void row_name(uint32_t key, char out[static 20]) { snprintf(out, 20, "key-%u", key); }
 
 static void writer(const char *dir, struct promises *p, uint64_t from, uint64_t checkpoint, bool sync) {
     struct buf why = {0};

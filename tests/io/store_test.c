@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <rocksdb/c.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -472,6 +473,27 @@ Test(store, rows_and_log_of_different_stores_are_refused) {
     cr_assert_eq(system(command), 0);
     cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_FAILED);
     directory_remove(other);
+    buf_finish(&why);
+}
+
+Test(store, a_flush_of_which_a_part_is_missing_is_refused) {
+    struct buf why = {0};
+    char path[300], *message = NULL;
+    flush_one(row_make("k", "v"), "c");
+    store_close(s);
+    s = NULL;
+    snprintf(path, sizeof path, "%s/rows.rocksdb", dir);
+    rocksdb_options_t *o = rocksdb_options_create();
+    rocksdb_t *db = rocksdb_open(o, path, &message);
+    cr_assert_null(message);
+    rocksdb_writeoptions_t *w = rocksdb_writeoptions_create();
+    rocksdb_delete(db, w, "sflush-ended", 12, &message);
+    cr_assert_null(message);
+    rocksdb_writeoptions_destroy(w);
+    rocksdb_close(db);
+    rocksdb_options_destroy(o);
+    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_FAILED);
+    cr_assert_neq(memmem(why.p, why.n, "flush 1 is not whole", 20), NULL, "%.*s", (int)why.n, (char *)why.p);
     buf_finish(&why);
 }
 
