@@ -92,7 +92,6 @@ void engine_destroy(struct engine *e) {
     tail_finish(&e->tail);
     event_finish(&e->event);
     siblings_finish(&e->siblings);
-    siblings_finish(&e->before);
     txn_finish(&e->txn);
     origins_destroy(e->origins);
     struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context};

@@ -49,7 +49,8 @@ static void put_row(struct engine *e, uint64_t hash, struct slice key, const str
 static void journal(struct engine *e, struct slice key, const struct version *loser, const struct version *winner) {
     e->count.conflicts++;
     if (bug(e, BUG_NO_JOURNAL)) return;
-    struct loss l = {.key = key, .loser = *loser, .winner = winner->dot, .winner_stamp = winner->stamp, .policy = POLICY_LWW, .wall_ms = e->now.wall_ms};
+    struct loss l = {
+        .key = key, .loser = *loser, .winner = winner->dot, .winner_stamp = winner->stamp, .policy = POLICY_LWW, .wall_ms = e->now.wall_ms};
     GROW(e->losses, e->losses_count, e->losses_cap);
     struct losses *at = &e->losses[e->losses_count++];
     at->name_at = e->loss_bytes.n;
@@ -77,24 +78,14 @@ static void journal_hidden(struct engine *e, struct slice key, const struct sibl
     }
 }
 
-/* Whoever this change has removed from a row in conflict. Its writer knew the version that its readers saw, and no other: which one that was is known here only
- * for an own event, so of others' all are kept. */
-static void journal_removed(struct engine *e, struct slice key, const struct siblings *before, struct dot seen, const struct siblings *s, struct dot arrived) {
-    for (uint32_t i = 0; i < before->n; i++) {
-        const struct version *v = &before->v[i];
-        if (holds(s, v->dot) || dot_equal(v->dot, seen)) continue;
-        struct version by = {.dot = arrived};
-        for (uint32_t k = 0; k < s->n; k++)
-            if (dot_equal(s->v[k].dot, arrived)) by = s->v[k];
-        journal(e, key, v, &by);
-    }
-}
-
-static void keep_before(struct engine *e, const struct siblings *s) {
-    struct siblings *b = &e->before;
-    if (b->cap < s->n) b->v = xrealloc(b->v, (b->cap = s->n) * sizeof *b->v);
-    b->n = s->n;
-    memcpy(b->v, s->v, s->n * sizeof *s->v);
+/* The version that readers saw here, when another writer's change has removed it and left a sibling. What that writer did not know, its readers did
+ * not see: another version may have hidden this one there. Where nothing is left, the writer knew the whole row and saw what was seen here. Whoever
+ * else has gone was hidden before, and is in the journal. */
+static void journal_removed(struct engine *e, struct slice key, const struct version *winner_before, const struct siblings *s, struct dot arrived) {
+    if (arrived.origin == e->own || holds(s, winner_before->dot)) return;
+    bool others = false;
+    for (uint32_t i = 0; i < s->n; i++) others |= !dot_equal(s->v[i].dot, arrived);
+    if (others) journal(e, key, winner_before, &s->v[policy_winner(POLICY_LWW, s, e->origins)]);
 }
 
 /* ---- one event ---- */
@@ -117,11 +108,9 @@ static void apply_change(struct engine *e, const struct event *ev, const struct 
     struct version before;
     bool had_winner = s->n > 0;
     if (had_winner) before = s->v[policy_winner(POLICY_LWW, s, e->origins)];
-    bool conflict = s->n > 1 && c->op != CHANGE_REAP;
-    if (conflict) keep_before(e, s);
     siblings_apply(s, &context, c->op, ev->stamp, c->content, e->origins);
     journal_hidden(e, c->key, s, ev->dot, had_winner && holds(s, before.dot) ? &before : NULL);
-    if (conflict) journal_removed(e, c->key, &e->before, ev->dot.origin == e->own ? before.dot : (struct dot){ORIGIN_NONE, 0}, s, ev->dot);
+    if (had_winner && c->op != CHANGE_REAP) journal_removed(e, c->key, &before, s, ev->dot);
     plant_in_row(e, s);
     put_row(e, hash, c->key, old, s);
 }
@@ -297,8 +286,8 @@ static bool make_room(struct engine *e, origin_ref o, uint64_t first, size_t n) 
     return true;
 }
 
-/* Keeps a block that cannot be applied now, in order of its numbers. Where there is no room, the farthest block goes, so that the heads of all origins are
- * there and a least one can always be applied. */
+/* Keeps a block that cannot be applied now, in order of its numbers. Where there is no room, the farthest block goes, so that the heads of all
+ * origins are there and a least one can always be applied. */
 static void keep_waiting(struct engine *e, struct source *src, const struct block *b, struct slice bytes) {
     if (!make_room(e, b->origin, b->first, bytes.n)) return;
     struct waiting **at = &src->waiting;

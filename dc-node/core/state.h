@@ -148,7 +148,7 @@ struct engine {
 
     /* scratch */
     struct event event;
-    struct siblings siblings, before;
+    struct siblings siblings;
     struct buf row_bytes, body, text, page;
     struct txn txn;
     struct vv with_context;
