@@ -50,7 +50,19 @@ static void check_left_unseen(struct history *h, const struct h_change *v) {
                  WIDTH(key), node);
 }
 
+/* Only what had a rival can have lost. */
+static void check_had_rival(struct history *h, const struct h_change *v) {
+    const struct h_key *k = &h->keys[v->key];
+    for (uint32_t i = 0; i < k->n; i++) {
+        const struct h_change *u = k->changes[i];
+        if (u != v && u->op != CHANGE_REAP && !h_covers(u, v->event->dot) && !h_covers(v, u->event->dot)) return;
+    }
+    history_fail(h, "I2", "%s of %.*s is in a journal, though every other version was made knowing it, or known to it", h_dot(h, v->event->dot),
+                 WIDTH(k->name));
+}
+
 static void check_version(struct history *h, struct h_change *v) {
+    if (v->journaled != 0) check_had_rival(h, v);
     const struct h_row *row = history_row(h, 0, v->key);
     struct slice key = h->keys[v->key].name;
     if (in_row(row, v)) {

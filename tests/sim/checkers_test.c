@@ -199,6 +199,16 @@ Test(checkers, a_write_that_was_seen_and_overwritten_needs_no_journal) {
     finish(&p);
 }
 
+Test(checkers, a_version_in_the_journal_that_never_had_a_rival_is_found) {
+    struct past p = past();
+    struct h_event *a = writes(&p, 0, "k", "a");
+    writes(&p, 0, "k", "b");
+    journals(&p, 1, a, "a");
+    check_accounted(p.h);
+    bad(&p, "I2");
+    finish(&p);
+}
+
 Test(checkers, another_value_in_the_journal_is_found) {
     struct past p = past();
     journals(&p, 0, conflict(&p), "something else");
