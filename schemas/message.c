@@ -123,6 +123,7 @@ static void put_heartbeat(const struct message *m, const struct origins *t, stru
     buf_varint(out, m->heartbeat.sent_bytes);
     buf_u64(out, m->heartbeat.digest);
     buf_u8(out, m->heartbeat.is_leader != 0);
+    buf_varint(out, m->heartbeat.silent_ms);
     vv_encode(&m->heartbeat.vv, t, out);
 }
 
@@ -133,6 +134,7 @@ static void read_heartbeat(struct reader *r, struct origins *t, struct message *
     m->heartbeat.sent_bytes = read_varint(r);
     m->heartbeat.digest = read_u64(r);
     m->heartbeat.is_leader = read_flag(r);
+    m->heartbeat.silent_ms = read_u32_varint(r);
     vv_decode(r, t, &m->heartbeat.vv);
 }
 

@@ -67,6 +67,7 @@ struct message {
             uint64_t sent_bytes;   /* on it */
             uint64_t digest;       /* at vv */
             uint8_t is_leader;
+            uint32_t silent_ms;    /* for so long the sender has heard nothing from the receiver */
             struct vv vv; /* on disk */
         } heartbeat;
         struct {

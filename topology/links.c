@@ -31,7 +31,9 @@ void link_take_bytes(struct link *l, uint64_t n, uint64_t to, uint64_t now_us) {
     else if (!l->short_since_us) l->short_since_us = now_us;
 }
 
-bool link_heard(const struct link *l, uint64_t now_us) { return l->connected && l->heard_us && now_us - l->heard_us < LINK_SILENT_US; }
+bool link_heard(const struct link *l, uint64_t now_us) {
+    return l->connected && l->heard_us && now_us - l->heard_us < LINK_SILENT_US && l->unheard_ms < LINK_SILENT_US / 1000;
+}
 
 /* A leader of another DC that can be reached and has more of `dc`: the one with the least index, so that the choice stands still. */
 static int relay_for(const struct plan_input *in, uint32_t dc, uint32_t own_dc) {

@@ -34,6 +34,7 @@ struct link {
     uint64_t channel_last; /* the highest channel of its clients that was opened here */
     uint64_t heard_us;    /* when the last frame came; 0: never */
     uint64_t heartbeat_due_us;
+    uint32_t unheard_ms;  /* for so long the peer has heard nothing from here, by its last heartbeat */
     bool reports;         /* report is filled */
     bool peer_is_leader;
     struct vv report;     /* its VV in its last heartbeat: whole, so fit for stability */
@@ -66,6 +67,7 @@ struct link {
 void link_finish(struct link *l);
 /* A block of n bytes came that ends at `to` of the subscription. Keeps whole_bytes, seen_bytes and short_since_us. */
 void link_take_bytes(struct link *l, uint64_t n, uint64_t to, uint64_t now_us);
+/* Frames pass both ways: the peer was heard lately, and says that it hears us. */
 bool link_heard(const struct link *l, uint64_t now_us);
 
 /* What to subscribe to. `stuck` is the mask of DCs whose events are waited for too long. Fills want[nodes_count]: the scope for each peer, 0: nothing. */

@@ -284,6 +284,8 @@ static void send_heartbeat(struct engine *e, uint32_t peer) {
     m.heartbeat.sent_bytes = l->served.sent_bytes;
     m.heartbeat.digest = e->digest;
     m.heartbeat.is_leader = e->is_leader;
+    uint64_t silent_ms = (e->now.mono_us - l->heard_us) / 1000;
+    m.heartbeat.silent_ms = silent_ms < UINT32_MAX ? (uint32_t)silent_ms : UINT32_MAX;
     m.heartbeat.vv = e->vv;
     links_send(e, peer, &m);
     l->heartbeat_due_us = e->now.mono_us + HEARTBEAT_US;
@@ -307,6 +309,7 @@ static void compare_digest(struct engine *e, struct link *l) {
 
 static void take_heartbeat(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
+    l->unheard_ms = m->heartbeat.silent_ms;
     if (!vv_includes(&m->heartbeat.vv, &l->report)) return; /* an old one, overtaken */
     vv_copy(&l->report, &m->heartbeat.vv);
     vv_join(&l->on_disk, &l->report);
@@ -357,6 +360,7 @@ static void link_up(struct engine *e, uint32_t peer, uint64_t run) {
     if (l->peer_run != run) l->channel_last = 0;
     l->peer_run = run;
     l->heard_us = e->now.mono_us;
+    l->unheard_ms = 0;
     l->scope = 0; /* nothing is subscribed on this connection */
     l->refusal[0] = 0;
     buf_clear(&l->out);

@@ -42,7 +42,8 @@ static const char *state_of(const struct engine *e, const struct link *l, uint64
         return "connecting";
     }
     if (!link_heard(l, e->now.mono_us)) {
-        snprintf(why, why_size, "cut: nothing heard for %" PRIu64 " ms", silent_ms);
+        if (silent_ms >= LINK_SILENT_US / 1000) snprintf(why, why_size, "cut: nothing heard for %" PRIu64 " ms", silent_ms);
+        else snprintf(why, why_size, "cut one way: it has heard nothing from here for %u ms", l->unheard_ms);
         return "cut";
     }
     if (lacking && e->waiting_bytes && e->now.mono_us - e->waiting_since_us > 1000000) {

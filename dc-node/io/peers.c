@@ -32,7 +32,7 @@ static void log_reason(struct peers *l, uint32_t peer, const char *address, cons
     if (peer < l->cluster->nodes_count) {
         struct peer *p = &l->peers[peer];
         if (strncmp(p->logged, reason, sizeof p->logged - 1) == 0) return;
-        snprintf(p->logged, sizeof p->logged, "%s", reason);
+        snprintf(p->logged, sizeof p->logged, "%.*s", (int)sizeof p->logged - 1, reason);
     }
     log_warning("link %s (%s): %s", name_of(l, peer), address, reason);
 }

@@ -13,7 +13,7 @@ static const char *const golden[] = {
     "2f000000 01 03  06 8008  02 02 7573 02 6170  02  02 6575 02 2200000000000000 14  02 7573 01 1100000000000000 0a",
     "12000000 01 04  07 ac02  626c6f636b",
     "1b000000 01 05  08 ac02  01  02 7573 01 1100000000000000 0b",
-    "2b000000 01 06  80d095ffbc31 04 09 ac02 0807060504030201 01  01  02 6575 02 2200000000000000 0c",
+    "2d000000 01 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01  01  02 6575 02 2200000000000000 0c",
     "1e000000 01 07  0200000000000000 ac02 01 03 00  03 474554 00 01 6b",
     "21000000 01 08  ac02 01 01  01 02 7573 01 1100000000000000 0d  2b4f4b0d0a",
 };
@@ -62,6 +62,7 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.heartbeat.sent_bytes = 300;
         m.heartbeat.digest = UINT64_C(0x0102030405060708);
         m.heartbeat.is_leader = 1;
+        m.heartbeat.silent_ms = 250;
         vv_set(&m.heartbeat.vv, eu, 12);
         break;
     case MESSAGE_FORWARD:
