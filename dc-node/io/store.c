@@ -13,7 +13,7 @@
 #define ROWS_WRITE_BUFFER ((size_t)64 << 30) /* no limit: a flush is one memtable, however large */
 #define LOG_BUFFER_MIN    ((size_t)4 << 20)
 #define LOG_BUFFER_MAX    ((size_t)64 << 20)
-#define WAL_BYTES_MIN     ((uint64_t)64 << 20)
+#define WAL_BYTES_MIN     ((uint64_t)32 << 20)
 #define CACHE_MIN         ((size_t)4 << 20)
 #define ARENA_BLOCK       ((size_t)1 << 20)
 #define ROWS_LEVELS       7
@@ -92,6 +92,7 @@ static rocksdb_options_t *options_common(void) {
     rocksdb_options_set_max_manifest_file_size(o, 16 << 20);
     rocksdb_options_set_bytes_per_sync(o, 1 << 20); /* files go out while they are written, not all at once at their end */
     rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+    rocksdb_options_set_level0_file_num_compaction_trigger(o, atoi(LEVEL0_FILES));
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_target_file_size_base(o, TABLE_BYTES);
     rocksdb_options_set_max_open_files(o, 4096);
@@ -125,6 +126,7 @@ static rocksdb_options_t *options_log(const struct store_options *so, rocksdb_ca
     rocksdb_options_set_hard_pending_compaction_bytes_limit(o, 0);
     rocksdb_options_set_level0_slowdown_writes_trigger(o, 1 << 20);
     rocksdb_options_set_level0_stop_writes_trigger(o, 1 << 20);
+    if (family == FAMILY_LOG) rocksdb_options_set_compression(o, rocksdb_no_compression); /* mostly trimmed before long */
     options_table(o, cache, family == FAMILY_META, family == FAMILY_LOG ? 64 << 10 : 4 << 10);
     return o;
 }
@@ -134,8 +136,6 @@ static rocksdb_options_t *options_rows(rocksdb_cache_t *cache) {
     rocksdb_options_set_write_buffer_size(o, ROWS_WRITE_BUFFER);
     rocksdb_options_set_max_write_buffer_number(o, 2);
     rocksdb_options_set_max_bytes_for_level_base(o, 16 * TABLE_BYTES);
-    /* each merge rewrites much of what lies below, so a few more flushes are left unmerged: reads pass them by their filters */
-    rocksdb_options_set_level0_file_num_compaction_trigger(o, 8);
     rocksdb_options_set_level0_slowdown_writes_trigger(o, 24);
     rocksdb_options_set_level0_stop_writes_trigger(o, 40);
     int compression[ROWS_LEVELS] = {rocksdb_no_compression}; /* of what is merged soon */
@@ -255,7 +255,11 @@ int store_open(struct store **ret, const char *dir, const struct store_options *
     s->base.ops = &operations;
     s->dir = xstrdup(dir);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->wake, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->wake, &clock);
+    pthread_condattr_destroy(&clock);
     s->cache = make_cache(between(o->memory_bytes / 4, CACHE_MIN, SIZE_MAX));
     s->batch = rocksdb_writebatch_create();
     make_options(s);

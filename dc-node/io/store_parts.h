@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <rocksdb/c.h>
 
+#define LEVEL0_FILES "8" /* each merge rewrites much of what lies below: a few flushes are left unmerged, reads pass them by their filters */
+
 /* dc, 0, node, incarnation: most significant byte first. The first number follows. */
 #define LOG_PREFIX_MAX (NAME_LEN_MAX + 1 + 2 + 8)
 
@@ -46,7 +48,9 @@ struct rocks_store {
     struct flush *flush; /* NULL: none is under way */
     store_done_fn *done;
     void *done_arg;
-    uint64_t flushes; /* so far, over all runs */
+    uint64_t flushes;       /* so far, over all runs */
+    uint64_t flushed_bytes; /* since all was merged */
+    bool eager;             /* files are merged at once */
     char flush_why[sizeof((struct store *)0)->why];
 };
 static inline struct rocks_store *rocks_store_of(struct store *s) { return (struct rocks_store *)s; }

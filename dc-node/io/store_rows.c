@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Keys of the rows database:
  *   'c'                       the checkpoint
@@ -197,6 +198,8 @@ int store_rows_put_own(struct rocks_store *s, const char *name, struct slice val
 
 /* ---- flush: rows in order of (hash, key) ---- */
 #define BATCH_RECORDS 1000
+#define REST_S        15
+#define REST_SHARE    8              /* at rest what was flushed is merged when it is at least this part of all */
 #define MARK_BEGUN    "sflush-begun" /* own records, each the number of a flush */
 #define MARK_ENDED    "sflush-ended"
 
@@ -333,9 +336,50 @@ int store_rows_check(struct rocks_store *s) {
 /* NULL, or RocksDB's message. */
 static char *flush_run(struct rocks_store *s, struct flush *f) {
     rows_sort(f);
+    for (size_t i = 0; i < f->rows_count; i++) s->flushed_bytes += f->rows[i]->row_bytes + f->rows[i]->key_bytes;
     char *message = write_rows(s, f);
     if (!message) rocksdb_flush_wal(s->log, 1, &message); /* first the log: rows that become durable never run ahead of it */
     return message ? message : rows_flush_now(s);
+}
+
+/* ---- rest: what was left unmerged for the sake of speed is merged when nothing was written for a while ---- */
+static char *merge_eagerly(struct rocks_store *s, bool eager) {
+    const char *keys[] = {"level0_file_num_compaction_trigger"}, *values[] = {eager ? "1" : LEVEL0_FILES};
+    char *message = NULL;
+    if (s->eager == eager) return NULL;
+    s->eager = eager;
+    rocksdb_set_options(s->rows, 1, keys, values, &message);
+    if (!message) rocksdb_set_options_cf(s->log, s->families[FAMILY_LOG], 1, keys, values, &message);
+    return message;
+}
+
+static char *flush_log(struct rocks_store *s) {
+    char *message = NULL;
+    rocksdb_flushoptions_t *o = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(o, 1);
+    for (int i = FAMILY_LOG; i < FAMILIES && !message; i++) rocksdb_flush_cf(s->log, o, s->families[i], &message);
+    rocksdb_flushoptions_destroy(o);
+    return message;
+}
+
+static char *rest(struct rocks_store *s) {
+    uint64_t rows_bytes = 0;
+    rocksdb_property_int(s->rows, "rocksdb.live-sst-files-size", &rows_bytes);
+    if (s->flushed_bytes * REST_SHARE < rows_bytes) return NULL; /* little to win, much to merge */
+    s->flushed_bytes = 0;
+    char *message = flush_log(s);
+    return message ? message : merge_eagerly(s, true);
+}
+
+/* The next flush; NULL: there is none for a while (rest), or the store closes. */
+static struct flush *flush_await(struct rocks_store *s) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += REST_S;
+    int late = 0;
+    while (s->flush == NULL && !s->stop && late == 0)
+        late = s->flushed_bytes ? pthread_cond_timedwait(&s->wake, &s->lock, &until) : pthread_cond_wait(&s->wake, &s->lock);
+    return s->flush;
 }
 
 void *store_rows_flush_thread(void *store) {
@@ -343,18 +387,18 @@ void *store_rows_flush_thread(void *store) {
     pthread_setname_np(pthread_self(), "rows-flush");
     pthread_mutex_lock(&s->lock);
     for (;;) {
-        while (s->flush == NULL && !s->stop) pthread_cond_wait(&s->wake, &s->lock);
-        if (s->flush == NULL) break;
-        struct flush *f = s->flush;
-        pthread_mutex_unlock(&s->lock);
-        char *message = flush_run(s, f);
-        if (message) snprintf(s->flush_why, sizeof s->flush_why, "%s: flushing rows: %s", s->dir, message);
+        struct flush *f = flush_await(s);
+        if (f == NULL && s->stop) break;
         store_done_fn *done = s->done;
         void *arg = s->done_arg;
-        pthread_mutex_lock(&s->lock);
-        s->flush = NULL;
         pthread_mutex_unlock(&s->lock);
-        done(arg, message ? STORE_FAILED : 0, s->flush_why);
+        char *message = merge_eagerly(s, false);
+        if (!message) message = f ? flush_run(s, f) : rest(s);
+        if (message) snprintf(s->flush_why, sizeof s->flush_why, "%s: %s: %s", s->dir, f ? "flushing rows" : "merging at rest", message);
+        pthread_mutex_lock(&s->lock);
+        if (f) s->flush = NULL;
+        pthread_mutex_unlock(&s->lock);
+        if (f) done(arg, message ? STORE_FAILED : 0, s->flush_why);
         rocksdb_free(message);
         pthread_mutex_lock(&s->lock);
     }
