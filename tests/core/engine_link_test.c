@@ -65,3 +65,17 @@ Test(link, replaced_subscription, .description = "A subscription that an old SUB
     buf_finish(&old);
     hand_close(h);
 }
+
+Test(link, one_way_cut, .description = "A one-way cut is noticed on both sides within two seconds, and gone within two after it heals") {
+    struct rig *r = rig_open("us:1 eu:1");
+    rig_cut_way(r, "eu-1", "us-1");
+    rig_run(r, SECONDS(2));
+    cr_assert_str_eq(rig_peer_text(r, "us-1", "eu-1", "state"), "cut");
+    cr_assert_str_eq(rig_peer_text(r, "eu-1", "us-1", "state"), "cut");
+    EXPECT_LIKE(rig_peer_text(r, "eu-1", "us-1", "why"), "cut one way: it has heard nothing from here");
+    rig_heal_way(r, "eu-1", "us-1");
+    rig_run(r, SECONDS(2));
+    cr_assert_str_eq(rig_peer_text(r, "us-1", "eu-1", "state"), "up");
+    cr_assert_str_eq(rig_peer_text(r, "eu-1", "us-1", "state"), "up");
+    rig_close(r);
+}
