@@ -38,7 +38,7 @@ struct cluster_table {
 #define MEMORY_MB_MAX      (1024u * 1024)
 #define LOG_BUDGET_MB_MAX  (64u * 1024 * 1024)
 #define CLIENTS_MAX        1000000u
-#define SIBLINGS_MAX       4096u
+#define SIBLINGS_MAX       1024u /* a row of so many, each of 1 MiB, has a size of 32 bits */
 
 struct cluster {
     char name[NAME_LEN_MAX + 1];
