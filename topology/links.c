@@ -27,8 +27,10 @@ void link_take_bytes(struct link *l, uint64_t n, uint64_t to, uint64_t now_us) {
         l->whole_bytes = to;
         while (fill_from_islands(l)) {}
     }
-    if (l->whole_bytes == l->seen_bytes) l->short_since_us = 0;
-    else if (!l->short_since_us) l->short_since_us = now_us;
+    if (l->whole_bytes == l->seen_bytes)
+        l->short_since_us = 0;
+    else if (!l->short_since_us)
+        l->short_since_us = now_us;
 }
 
 bool link_heard(const struct link *l, uint64_t now_us) {

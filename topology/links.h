@@ -1,46 +1,46 @@
 /* Links between nodes as each node sees them, and the plan of who subscribes to whom (DESIGN, section 8).
  *
- * Pure: no input or output of its own. A node subscribes to a peer for the origins of a set of DCs, given as a bit mask over the cluster's DCs; all bits
- * mean all origins. Followers subscribe to their leader for all. A leader subscribes to each other DC's leader for that DC's origins; while a DC
+ * Pure: no input or output of its own. A node subscribes to a peer for the origins of a set of DCs, given as a bit mask over the cluster's DCs; all
+ * bits mean all origins. Followers subscribe to their leader for all. A leader subscribes to each other DC's leader for that DC's origins; while a DC
  * cannot be reached, or its events are waited for too long, also to one other leader that is known to have what it lacks (gap relay). */
 #pragma once
 #include "../schemas/cluster.h"
 #include "../schemas/message.h"
 
-#define SCOPE_ALL UINT32_MAX
-#define HEARTBEAT_US 200000u
-#define LINK_SILENT_US 1000000u      /* a peer that was not heard for so long is unreachable */
-#define SUBSCRIBE_RETRY_US 500000u
-#define LOSS_PATIENCE_US 300000u     /* frames may overtake each other for so long before they count as lost */
+#define SCOPE_ALL           UINT32_MAX
+#define HEARTBEAT_US        200000u
+#define LINK_SILENT_US      1000000u /* a peer that was not heard for so long is unreachable */
+#define SUBSCRIBE_RETRY_US  500000u
+#define LOSS_PATIENCE_US    300000u  /* frames may overtake each other for so long before they count as lost */
 #define WAITING_PATIENCE_US 1000000u /* events may wait for their deps for so long before a relay is asked */
-#define LINK_ISLANDS_MAX 16
-#define WINDOW_BYTES_MAX (4u * 1024 * 1024)
-#define WINDOW_BYTES_MIN (256u * 1024)
+#define LINK_ISLANDS_MAX    16
+#define WINDOW_BYTES_MAX    (4u * 1024 * 1024)
+#define WINDOW_BYTES_MIN    (256u * 1024)
 
 /* What this node sends to a peer on the peer's subscription. */
 struct served {
     uint32_t subscription; /* 0: none */
     uint32_t scope;
     uint64_t window_bytes, sent_bytes, taken_bytes;
-    struct vv sent;    /* what the peer had when it subscribed, and what was sent since */
-    bool live;         /* reads from the tail, at position */
+    struct vv sent; /* what the peer had when it subscribed, and what was sent since */
+    bool live;      /* reads from the tail, at position */
     uint64_t position;
-    bool refused;      /* the log no longer has what it lacks */
+    bool refused; /* the log no longer has what it lacks */
 };
 
 struct link {
-    bool connected;       /* a connection is there */
-    uint64_t peer_run;    /* from its HELLO */
+    bool connected;        /* a connection is there */
+    uint64_t peer_run;     /* from its HELLO */
     uint64_t channel_last; /* the highest channel of its clients that was opened here */
-    uint64_t heard_us;    /* when the last frame came; 0: never */
+    uint64_t heard_us;     /* when the last frame came; 0: never */
     uint64_t heartbeat_due_us;
-    uint32_t unheard_ms;  /* for so long the peer has heard nothing from here, by its last heartbeat */
-    bool reports;         /* report is filled */
+    uint32_t unheard_ms; /* for so long the peer has heard nothing from here, by its last heartbeat */
+    bool reports;        /* report is filled */
     bool peer_is_leader;
-    struct vv report;     /* its VV in its last heartbeat: whole, so fit for stability */
-    struct vv on_disk;    /* what it is known to have on disk: report and acknowledgements joined */
+    struct vv report;  /* its VV in its last heartbeat: whole, so fit for stability */
+    struct vv on_disk; /* what it is known to have on disk: report and acknowledgements joined */
     uint64_t report_digest, report_hash;
-    bool diverged;        /* same VV, other digest */
+    bool diverged;          /* same VV, other digest */
     int64_t clock_ahead_ms; /* its wall clock less ours, at its last heartbeat */
 
     /* this node's subscription to the peer */
@@ -53,10 +53,10 @@ struct link {
     uint64_t acked_bytes;
     struct island {
         uint64_t from, to;
-    } islands[LINK_ISLANDS_MAX];  /* what came beyond a hole */
+    } islands[LINK_ISLANDS_MAX]; /* what came beyond a hole */
     uint32_t islands_count;
-    uint64_t short_since_us;      /* there is a hole, or the peer says that it has sent more than came; 0: all came */
-    char refusal[256];            /* why the peer refuses, in words */
+    uint64_t short_since_us; /* there is a hole, or the peer says that it has sent more than came; 0: all came */
+    char refusal[256];       /* why the peer refuses, in words */
     uint64_t lag_us_sum, events_in, bytes_in, bytes_out;
 
     struct served served;
@@ -70,7 +70,8 @@ void link_take_bytes(struct link *l, uint64_t n, uint64_t to, uint64_t now_us);
 /* Frames pass both ways: the peer was heard lately, and says that it hears us. */
 bool link_heard(const struct link *l, uint64_t now_us);
 
-/* What to subscribe to. `stuck` is the mask of DCs whose events are waited for too long. Fills want[nodes_count]: the scope for each peer, 0: nothing. */
+/* What to subscribe to. `stuck` is the mask of DCs whose events are waited for too long. Fills want[nodes_count]: the scope for each peer, 0:
+ * nothing. */
 struct plan_input {
     const struct cluster *cluster;
     uint32_t self;

@@ -33,13 +33,13 @@ enum command_flags {
 };
 
 struct command {
-    const char *name;   /* lower case */
+    const char *name; /* lower case */
     command_fn *run;
-    int32_t arity;      /* as Redis: the name counts; negative: at least */
+    int32_t arity; /* as Redis: the name counts; negative: at least */
     uint32_t flags;
     int32_t first_key, last_key, key_step; /* as COMMAND INFO gives them; first_key 0: no keys */
-    const char *group;   /* "string", "hash", ... as COMMAND DOCS */
-    const char *summary; /* one line, own words */
+    const char *group;                     /* "string", "hash", ... as COMMAND DOCS */
+    const char *summary;                   /* one line, own words */
 };
 /* NULL: unknown. Letters of either case. */
 const struct command *command_find(struct slice name);
@@ -51,8 +51,8 @@ extern const uint32_t commands_count;
 bool want_type(struct call *c, struct slice key, enum content_type type, struct slice *ret_content);
 /* Whole argument as integer in range of int64; else the reply "ERR value is not an integer or out of range" is written. */
 bool want_integer(struct call *c, struct slice arg, int64_t *ret);
-bool parse_integer(struct slice s, int64_t *ret);       /* Redis' string2ll: no spaces, no plus, no leading zeros */
-bool parse_double(struct slice s, long double *ret);    /* Redis' getLongDoubleFromObject: no NaN, no trailing bytes */
+bool parse_integer(struct slice s, int64_t *ret);    /* Redis' string2ll: no spaces, no plus, no leading zeros */
+bool parse_double(struct slice s, long double *ret); /* Redis' getLongDoubleFromObject: no NaN, no trailing bytes */
 /* After a txn_ change returned false: the error that names the row and the limit. */
 void txn_refuse(struct call *c, struct slice key);
 void reply_wrong_arity(struct call *c);

@@ -99,9 +99,10 @@ void engine_destroy(struct engine *e) {
     struct buf *bufs[] = {&e->row_bytes, &e->body, &e->text, &e->page, &e->own_bodies, &e->loss_bytes, &e->tombstone_after, &e->identity};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_finish(bufs[i]);
     for (size_t i = 0; i < e->answer_bufs_cap; i++) buf_finish(&e->answer_bufs[i]);
-    void *arrays[] = {e->argv,          e->sources,      e->links,          e->catch_ups,          e->deps,          e->moved, e->ack_moved,        e->blocks,          e->losses,
-                      e->loss_records, e->trims,          e->out_sessions,  e->answer_bufs, e->updates.answers, e->updates.unblocked, e->updates.out,
-                      e->updates.drops};
+    void *arrays[] = {e->argv,        e->sources,      e->links,       e->catch_ups,       e->deps,
+                      e->moved,       e->ack_moved,    e->blocks,      e->losses,          e->loss_records,
+                      e->trims,       e->out_sessions, e->answer_bufs, e->updates.answers, e->updates.unblocked,
+                      e->updates.out, e->updates.drops};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
     free(e);
 }
@@ -204,7 +205,8 @@ void engine_step(struct engine *e, const struct input *in) {
 
 static void collect_commit(struct engine *e) {
     struct commit *c = &e->updates.commit;
-    if (e->losses_count > e->loss_records_cap) e->loss_records = xrealloc(e->loss_records, (e->loss_records_cap = e->losses_count * 2) * sizeof *e->loss_records);
+    if (e->losses_count > e->loss_records_cap)
+        e->loss_records = xrealloc(e->loss_records, (e->loss_records_cap = e->losses_count * 2) * sizeof *e->loss_records);
     for (size_t i = 0; i < e->losses_count; i++) {
         const struct losses *l = &e->losses[i];
         e->loss_records[i] = (struct named_record){SLICE(e->loss_bytes.p + l->name_at, l->name_n), SLICE(e->loss_bytes.p + l->value_at, l->value_n)};
@@ -248,8 +250,12 @@ uint64_t engine_wake_us(const struct engine *e) {
 
 /* ---- what others look at ---- */
 const struct vv *engine_vv(const struct engine *e) { return &e->vv; }
-struct origins *engine_origins(struct engine *e) { return e->origins; }
+struct origins *engine_origins(struct engine *e) {
+    return e->origins;
+}
 uint64_t engine_digest(const struct engine *e) { return e->digest; }
 uint64_t engine_run(const struct engine *e) { return e->run; }
-struct dot engine_last_dot(const struct engine *e) { return (struct dot){e->own, e->own == ORIGIN_NONE ? 0 : vv_get(&e->vv, e->own)}; }
+struct dot engine_last_dot(const struct engine *e) {
+    return (struct dot){e->own, e->own == ORIGIN_NONE ? 0 : vv_get(&e->vv, e->own)};
+}
 void engine_observe(struct engine *e, struct engine_observer o) { e->observer = o; }

@@ -3,12 +3,13 @@
  *
  * THE CONTRACT WITH THE HOST
  *   1. Any number of engine_step() calls, then one engine_updates().
- *   2. Carry the updates out in this order: PERSIST (store->ops->commit, with sync where the cluster wants it), then SEND (frames to peers), then ANSWER
- *      (replies to sessions), then hand the flush to the background. Nothing may be sent or answered that was not persisted first.
- *      If PERSIST fails the host stops without sending or answering: those writes are indeterminate.
+ *   2. Carry the updates out in this order: PERSIST (store->ops->commit, with sync where the cluster wants it), then SEND (frames to peers), then
+ * ANSWER (replies to sessions), then hand the flush to the background. Nothing may be sent or answered that was not persisted first. If PERSIST fails
+ * the host stops without sending or answering: those writes are indeterminate.
  *   3. Call again at engine_wake_us() at the latest, with TICK.
- *   4. One flush is under way at a time; when its rows and checkpoint would survive a crash of the machine, step FLUSHED. Until then its rows must not be freed; they belong to the engine again with FLUSHED.
- * Between two runs of the engine only the store remains. Slices in inputs are borrowed for the call. Slices in updates are valid until the next step. */
+ *   4. One flush is under way at a time; when its rows and checkpoint would survive a crash of the machine, step FLUSHED. Until then its rows must
+ * not be freed; they belong to the engine again with FLUSHED. Between two runs of the engine only the store remains. Slices in inputs are borrowed
+ * for the call. Slices in updates are valid until the next step. */
 #pragma once
 #include "../../schemas/cluster.h"
 #include "../../schemas/message.h"
@@ -51,10 +52,10 @@ struct input {
     uint64_t session;         /* OPEN, CLOSE, REQUEST */
     const struct slice *argv; /* REQUEST: argc >= 1 */
     uint32_t argc;
-    const char *address;      /* OPEN: the client's, for CLIENT LIST */
-    uint32_t peer;            /* LINK_UP, LINK_DOWN, FRAME: index into cluster->nodes */
-    uint64_t run;             /* LINK_UP: the peer's, from its HELLO */
-    struct slice frame;       /* FRAME */
+    const char *address; /* OPEN: the client's, for CLIENT LIST */
+    uint32_t peer;       /* LINK_UP, LINK_DOWN, FRAME: index into cluster->nodes */
+    uint64_t run;        /* LINK_UP: the peer's, from its HELLO */
+    struct slice frame;  /* FRAME */
 };
 
 struct outgoing {
@@ -79,11 +80,11 @@ struct engine_updates {
     struct drop {
         uint32_t peer;
         const char *why;
-    } *drops; /* connections to close: the peer sent what must not be applied */
+    } * drops; /* connections to close: the peer sent what must not be applied */
     size_t drops_count;
-    bool refuse_requests;   /* memory is full until the flush under way ends: stop reading from clients and peers */
-    bool shutdown;          /* a client said SHUTDOWN */
-    const char *fatal;      /* the store failed or is damaged: stop. NULL: all is well */
+    bool refuse_requests; /* memory is full until the flush under way ends: stop reading from clients and peers */
+    bool shutdown;        /* a client said SHUTDOWN */
+    const char *fatal;    /* the store failed or is damaged: stop. NULL: all is well */
 };
 
 /* Recovers the state from the store: the checkpoint, then the log from there. 0; or STORE_FAILED with one line in *why. */

@@ -1,8 +1,8 @@
 /* Requests of a follower's clients that run at the leader (DESIGN, section 7).
  *
- * A channel stands for one client: the follower numbers its requests 1, 2, 3..., the leader carries each out once, in order, and answers each. An answer is given to the
- * client when its dot is applied at the follower. When an answer does not come in time, or the link is lost, everything under way on the channel is
- * indeterminate; nobody retries; the next request opens a new channel. */
+ * A channel stands for one client: the follower numbers its requests 1, 2, 3..., the leader carries each out once, in order, and answers each. An
+ * answer is given to the client when its dot is applied at the follower. When an answer does not come in time, or the link is lost, everything under
+ * way on the channel is indeterminate; nobody retries; the next request opens a new channel. */
 #include "state.h"
 
 #define FORWARD_BYTES_MAX (FRAME_BYTES_MAX - 4096u)
@@ -77,9 +77,12 @@ static bool is(const struct command *cmd, const char *name) { return strcmp(cmd-
 /* A transaction whose leader is gone: EXEC will answer nil. */
 static bool answer_lost_transaction(struct session_entry *se, const struct command *cmd) {
     struct reply reply = reply_to(se);
-    if (is(cmd, "multi")) reply_ok(&reply);
-    else if (is(cmd, "exec")) reply_null_array(&reply);
-    else if (is(cmd, "discard") || is(cmd, "unwatch")) reply_ok(&reply);
+    if (is(cmd, "multi"))
+        reply_ok(&reply);
+    else if (is(cmd, "exec"))
+        reply_null_array(&reply);
+    else if (is(cmd, "discard") || is(cmd, "unwatch"))
+        reply_ok(&reply);
     else if ((cmd->flags & (CMD_READ | CMD_WRITE)) || is(cmd, "watch")) {
         reply_error(&reply, "NOLEADER the leader that holds this transaction is gone: EXEC will answer nil");
         return true;
@@ -241,9 +244,7 @@ void forward_tick(struct engine *e) {
     HASH_ITER(hh_channel, e->channels, se, next) if (under_way(se) && e->now.mono_us >= se->forward_deadline_us) fail_channel(e, se);
 }
 
-uint64_t forward_wake_us(const struct engine *e) {
-    return e->channels ? e->now.mono_us + FORWARD_TIMEOUT_US / 4 : UINT64_MAX;
-}
+uint64_t forward_wake_us(const struct engine *e) { return e->channels ? e->now.mono_us + FORWARD_TIMEOUT_US / 4 : UINT64_MAX; }
 
 void forward_finish(struct engine *e) {
     for (struct held_answer *h = e->held, *next; h; h = next) {
@@ -280,7 +281,8 @@ static void remote_answer(struct engine *e, struct session_entry *se) {
     if (se->s.out.n > FORWARD_BYTES_MAX) {
         struct reply reply = reply_to(se);
         buf_clear(&se->s.out);
-        reply_error(&reply, "ERR the command was carried out, but its reply is larger than the %u bytes that pass through a follower", FORWARD_BYTES_MAX);
+        reply_error(&reply, "ERR the command was carried out, but its reply is larger than the %u bytes that pass through a follower",
+                    FORWARD_BYTES_MAX);
     }
     struct message m = {.type = MESSAGE_ANSWER};
     m.answer.session = se->remote_key[1];

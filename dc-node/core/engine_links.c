@@ -2,10 +2,10 @@
 #include "state.h"
 #include <stdio.h>
 
-#define LOG_PAGE_BYTES (256u * 1024)
-#define REFUSED_RETRY_US 5000000u
+#define LOG_PAGE_BYTES         (256u * 1024)
+#define REFUSED_RETRY_US       5000000u
 #define SUBSCRIBE_PATIENCE_MAX 4u
-#define OUT_BYTES_MAX (8u * 1024 * 1024) /* frames for one peer in one updates */
+#define OUT_BYTES_MAX          (8u * 1024 * 1024) /* frames for one peer in one updates */
 
 /* All windows together take a sixteenth of the memory. */
 static uint32_t window_bytes(const struct engine *e) {
@@ -35,8 +35,10 @@ static void drop(struct engine *e, uint32_t peer, const char *why) {
 static void subscribe(struct engine *e, uint32_t peer, uint32_t scope) {
     struct link *l = &e->links[peer];
     if (++l->subscription == 0) l->subscription = 1;
-    if (!l->confirmed && l->scope && l->patience < SUBSCRIBE_PATIENCE_MAX) l->patience++;
-    else if (l->confirmed && l->patience) l->patience--;
+    if (!l->confirmed && l->scope && l->patience < SUBSCRIBE_PATIENCE_MAX)
+        l->patience++;
+    else if (l->confirmed && l->patience)
+        l->patience--;
     l->scope = scope;
     l->subscribed_us = e->now.mono_us;
     l->confirmed = false;
@@ -185,8 +187,8 @@ static void refuse(struct engine *e, uint32_t peer, origin_ref o) {
     char why[256];
     buf_clear(&e->text);
     origin_format(origins_get(e->origins, o), &e->text);
-    snprintf(why, sizeof why, "%s no longer keeps events of %.*s from number %llu on, which %s lacks", e->cluster->nodes[e->self].name, (int)e->text.n,
-             (const char *)e->text.p, (unsigned long long)vv_get(&s->sent, o) + 1, e->cluster->nodes[peer].name);
+    snprintf(why, sizeof why, "%s no longer keeps events of %.*s from number %llu on, which %s lacks", e->cluster->nodes[e->self].name,
+             (int)e->text.n, (const char *)e->text.p, (unsigned long long)vv_get(&s->sent, o) + 1, e->cluster->nodes[peer].name);
     struct message m = {.type = MESSAGE_REFUSE};
     m.refuse.subscription = s->subscription;
     m.refuse.reason = SLICE(why, strlen(why));
@@ -207,7 +209,8 @@ static bool load_head(struct engine *e, const struct served *s, struct page *p) 
     while (p->head.count == 0) {
         if (p->r.p == p->r.end) {
             buf_clear(&p->blocks);
-            int n = e->store->ops->read_log(e->store, origins_get(e->origins, p->origin), vv_get(&s->sent, p->origin) + 1, LOG_PAGE_BYTES, &p->blocks);
+            int n = e->store->ops->read_log(e->store, origins_get(e->origins, p->origin), vv_get(&s->sent, p->origin) + 1, LOG_PAGE_BYTES,
+                                            &p->blocks);
             if (n < 0) engine_fail(e, "%s", e->store->why);
             if (n <= 0) return false;
             p->r = reader_of(buf_slice_of(&p->blocks));
@@ -224,7 +227,8 @@ static bool load_head(struct engine *e, const struct served *s, struct page *p) 
     return true;
 }
 
-/* From the log, of all origins the block with the least stamp: stamps follow causality, so the peer has to hold back little. False: nothing below the tail is lacking. */
+/* From the log, of all origins the block with the least stamp: stamps follow causality, so the peer has to hold back little. False: nothing below the
+ * tail is lacking. */
 static bool send_from_log(struct engine *e, uint32_t peer) {
     struct served *s = &e->links[peer].served;
     struct page *best = NULL;

@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #define CHECKPOINT_VERSION 1
-#define REPLAY_BYTES (1024u * 1024)
+#define REPLAY_BYTES       (1024u * 1024)
 
-/* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, varint count, per origin with a number: origin, u64 checksum, u64 stamp, vv of its deps. */
+/* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, varint count, per origin with a number: origin, u64 checksum, u64
+ * stamp, vv of its deps. */
 void engine_checkpoint(struct engine *e, struct buf *out) {
     struct vv claimed = {0};
     vv_copy(&claimed, &e->vv);

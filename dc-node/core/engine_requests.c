@@ -2,8 +2,8 @@
 #include "state.h"
 #include <stdio.h>
 
-#define OUT_BYTES_PENDING_MAX (256u * 1024) /* of replies in one run: above it a session takes no requests until they are handed over */
-#define QUEUE_BYTES_MAX (8u * 1024 * 1024) /* of commands between MULTI and EXEC */
+#define OUT_BYTES_PENDING_MAX (256u * 1024)      /* of replies in one run: above it a session takes no requests until they are handed over */
+#define QUEUE_BYTES_MAX       (8u * 1024 * 1024) /* of commands between MULTI and EXEC */
 
 /* ---- sessions ---- */
 
@@ -111,7 +111,15 @@ static struct reply reply_to(struct session_entry *se) { return (struct reply){.
 
 static void run_in_txn(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct reply reply = reply_to(se);
-    struct call c = {.engine = e, .session = &se->s, .txn = &e->txn, .reply = &reply, .argv = argv, .argc = argc, .now_ms = e->now.wall_ms, .prng = &e->prng, .running = cmd->run};
+    struct call c = {.engine = e,
+                     .session = &se->s,
+                     .txn = &e->txn,
+                     .reply = &reply,
+                     .argv = argv,
+                     .argc = argc,
+                     .now_ms = e->now.wall_ms,
+                     .prng = &e->prng,
+                     .running = cmd->run};
     struct txn_mark mark = txn_mark(&e->txn);
     cmd->run(&c);
     if (reply.failed) txn_rollback(&e->txn, mark);
@@ -145,11 +153,16 @@ static const struct command *admit(struct engine *e, struct session_entry *se, c
     struct reply reply = reply_to(se);
     struct call c = {.engine = e, .session = s, .reply = &reply, .argv = argv, .argc = argc};
     const struct command *cmd = command_find(argv[0]);
-    if (!cmd) reply_unknown_command(&c);
-    else if (!arity_fits(cmd, argc)) reply_wrong_arity(&c);
-    else if (!s->authenticated && !(cmd->flags & CMD_NO_AUTH)) reply_error(&reply, "NOAUTH Authentication required.");
-    else if (s->multi && (cmd->flags & CMD_NO_MULTI)) reply_error(&reply, "ERR Command not allowed inside a transaction");
-    else return cmd;
+    if (!cmd)
+        reply_unknown_command(&c);
+    else if (!arity_fits(cmd, argc))
+        reply_wrong_arity(&c);
+    else if (!s->authenticated && !(cmd->flags & CMD_NO_AUTH))
+        reply_error(&reply, "NOAUTH Authentication required.");
+    else if (s->multi && (cmd->flags & CMD_NO_MULTI))
+        reply_error(&reply, "ERR Command not allowed inside a transaction");
+    else
+        return cmd;
     if (s->multi) s->multi_failed = true;
     return NULL;
 }
@@ -256,8 +269,10 @@ static void note_unblocked(struct engine *e, const struct session_entry *se) {
 static void unblock(struct engine *e, struct session_entry *se) {
     se->s.wait = WAIT_NOTHING;
     e->waits--;
-    if (se->s.remote) remote_done(e, se);
-    else request_resume(e, se);
+    if (se->s.remote)
+        remote_done(e, se);
+    else
+        request_resume(e, se);
 }
 
 void request_resume(struct engine *e, struct session_entry *se) {

@@ -42,8 +42,10 @@ static const char *state_of(const struct engine *e, const struct link *l, uint64
         return "connecting";
     }
     if (!link_heard(l, e->now.mono_us)) {
-        if (silent_ms >= LINK_SILENT_US / 1000) snprintf(why, why_size, "cut: nothing heard for %" PRIu64 " ms", silent_ms);
-        else snprintf(why, why_size, "cut one way: it has heard nothing from here for %u ms", l->unheard_ms);
+        if (silent_ms >= LINK_SILENT_US / 1000)
+            snprintf(why, why_size, "cut: nothing heard for %" PRIu64 " ms", silent_ms);
+        else
+            snprintf(why, why_size, "cut one way: it has heard nothing from here for %u ms", l->unheard_ms);
         return "cut";
     }
     if (lacking && e->waiting_bytes && e->now.mono_us - e->waiting_since_us > 1000000) {
@@ -71,7 +73,8 @@ static uint64_t lag_ms(const struct engine *e, const struct link *l, uint64_t la
     if (!lacking) return 0;
     uint64_t latest = 0;
     for (origin_ref o = 0; o < e->sources_cap; o++)
-        if (e->sources[o] && vv_get(&l->report, o) > vv_get(&e->vv, o) && stamp_ms(e->sources[o]->stamp) > latest) latest = stamp_ms(e->sources[o]->stamp);
+        if (e->sources[o] && vv_get(&l->report, o) > vv_get(&e->vv, o) && stamp_ms(e->sources[o]->stamp) > latest)
+            latest = stamp_ms(e->sources[o]->stamp);
     return latest && e->now.wall_ms > latest ? e->now.wall_ms - latest : 0;
 }
 

@@ -192,8 +192,10 @@ static enum context_known parse_context(struct engine *e, struct slice text, str
     vv_clear(ret);
     for (origin_ref o = 0; result == CONTEXT_KNOWN && o < origins_count(named); o++) {
         origin_ref known = origins_find(e->origins, origins_get(named, o));
-        if (known == ORIGIN_NONE || vv_get(&parsed, o) > vv_get(&e->vv, known)) result = CONTEXT_BEYOND;
-        else vv_set(ret, known, vv_get(&parsed, o));
+        if (known == ORIGIN_NONE || vv_get(&parsed, o) > vv_get(&e->vv, known))
+            result = CONTEXT_BEYOND;
+        else
+            vv_set(ret, known, vv_get(&parsed, o));
     }
     vv_finish(&parsed);
     origins_destroy(named);
@@ -220,9 +222,12 @@ void engine_with_context(struct call *c) {
     inner.argv = c->argv + 2;
     inner.argc = c->argc - 2;
     const struct command *cmd = command_find(inner.argv[0]);
-    if (!cmd) reply_unknown_command(&inner);
-    else if (!(cmd->flags & CMD_WRITE) || (cmd->flags & CMD_NO_MULTI) || cmd->run == c->running) reply_error(c->reply, "ERR TRUCE.WITH takes a command that writes");
-    else if (cmd->arity >= 0 ? inner.argc != (uint32_t)cmd->arity : inner.argc < (uint32_t)-cmd->arity) reply_wrong_arity(&inner);
+    if (!cmd)
+        reply_unknown_command(&inner);
+    else if (!(cmd->flags & CMD_WRITE) || (cmd->flags & CMD_NO_MULTI) || cmd->run == c->running)
+        reply_error(c->reply, "ERR TRUCE.WITH takes a command that writes");
+    else if (cmd->arity >= 0 ? inner.argc != (uint32_t)cmd->arity : inner.argc < (uint32_t)-cmd->arity)
+        reply_wrong_arity(&inner);
     else {
         size_t mark = c->reply->out->n;
         e->txn.context = context;

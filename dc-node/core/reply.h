@@ -9,7 +9,7 @@ struct reply {
     bool failed;      /* an error was written: what the command changed is undone */
 };
 
-void reply_simple(struct reply *r, const char *text);         /* +OK */
+void reply_simple(struct reply *r, const char *text); /* +OK */
 void reply_ok(struct reply *r);
 void reply_error(struct reply *r, const char *format, ...) __attribute__((format(printf, 2, 3))); /* with its code: "ERR ..."; CR, LF become spaces */
 void reply_integer(struct reply *r, int64_t v);

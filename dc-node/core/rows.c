@@ -98,8 +98,10 @@ struct stored_row *rows_put(struct rows *r, uint64_t hash, struct slice key, str
         release(r, old);
         return new;
     }
-    if (old && old->frozen) old->superseded = true;
-    else if (old) release(r, old);
+    if (old && old->frozen)
+        old->superseded = true;
+    else if (old)
+        release(r, old);
     if (r->dirty_count == r->dirty_cap) {
         r->dirty_cap = r->dirty_cap ? r->dirty_cap * 2 : 64;
         r->dirty = xrealloc(r->dirty, r->dirty_cap * sizeof *r->dirty);
@@ -153,7 +155,8 @@ void rows_flushed(struct rows *r) {
 
 void rows_evict(struct rows *r) {
     size_t busy = r->dirty_bytes + r->frozen_bytes, least = r->cache_bytes_max / 8;
-    size_t room = busy + least < r->cache_bytes_max ? r->cache_bytes_max - busy : least; /* for clean rows; never so few that a sweep finds next to none */
+    size_t room = busy + least < r->cache_bytes_max ? r->cache_bytes_max - busy
+                                                    : least; /* for clean rows; never so few that a sweep finds next to none */
     size_t buckets = (size_t)1 << r->bits;
     for (size_t swept = 0; r->bytes > busy + room && swept < 2 * buckets; swept++) {
         struct stored_row **at = &r->buckets[r->hand];

@@ -8,13 +8,13 @@
 struct rows {
     struct store *store;
     struct stored_row **buckets;
-    uint32_t bits;              /* 2^bits buckets; the bucket is the hash's highest bits */
-    uint32_t hand;              /* of the eviction */
-    size_t count, bytes;        /* all rows held, frozen and superseded ones included */
+    uint32_t bits;       /* 2^bits buckets; the bucket is the hash's highest bits */
+    uint32_t hand;       /* of the eviction */
+    size_t count, bytes; /* all rows held, frozen and superseded ones included */
     size_t dirty_bytes, frozen_bytes;
     struct stored_row **dirty;
     size_t dirty_count, dirty_cap;
-    struct flush flush;         /* under way when flushing */
+    struct flush flush; /* under way when flushing */
     bool flushing;
     size_t cache_bytes_max;
     struct buf scratch;

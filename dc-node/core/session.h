@@ -4,8 +4,8 @@
 
 struct watched {
     struct buf key;
-    uint64_t state;  /* fingerprint of the row's siblings when it was watched */
-    bool absent;     /* it read as absent then */
+    uint64_t state; /* fingerprint of the row's siblings when it was watched */
+    bool absent;    /* it read as absent then */
 };
 
 struct queued {
@@ -16,10 +16,10 @@ struct queued {
 
 struct session {
     uint64_t id;
-    uint8_t protocol;      /* 2 until HELLO 3 */
+    uint8_t protocol; /* 2 until HELLO 3 */
     bool authenticated;
-    bool multi, multi_failed;  /* between MULTI and EXEC; a command could not be queued */
-    bool quit;                 /* close after the replies */
+    bool multi, multi_failed; /* between MULTI and EXEC; a command could not be queued */
+    bool quit;                /* close after the replies */
     char name[64], lib_name[64], lib_version[64], address[64];
     uint64_t opened_ms;
     struct queued *queue;
@@ -32,9 +32,9 @@ struct session {
     enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_JOB } wait;
     uint64_t wait_deadline_us; /* 0: none */
     uint32_t wait_replicas;
-    struct dot last_write;     /* the latest event of this session, for WAIT */
-    bool pinned;               /* at a follower, from WATCH to EXEC: all commands run at the leader */
-    bool remote;               /* at the leader: stands for a follower's client */
+    struct dot last_write; /* the latest event of this session, for WAIT */
+    bool pinned;           /* at a follower, from WATCH to EXEC: all commands run at the leader */
+    bool remote;           /* at the leader: stands for a follower's client */
     bool in_exec;
     bool listed_out;
 };

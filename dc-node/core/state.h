@@ -12,15 +12,15 @@
 #include <string.h>
 #include <uthash.h>
 
-#define FLUSH_AGE_US 2000000u         /* dirty rows are flushed at the latest after so long */
-#define COLLECT_PERIOD_US 500000u     /* tombstones and expired rows are looked for so often */
-#define EXPIRIES_RESTART_US 60000000u /* rows that another DC should have reaped are looked at again so often */
-#define COLLECT_KEYS 512u             /* at most so many of each a time */
-#define BLOCK_BYTES_MAX (64u * 1024)  /* a block of own events is closed above this */
-#define FORWARDS_MAX 1024u            /* requests of one session under way to the leader */
-#define FORWARD_TIMEOUT_US 5000000u
-#define FLUSH_ALL_KEYS 2000u          /* deleted per step by FLUSHALL */
-#define DOT_BYTES_MAX (1 + NAME_LEN_MAX + 3 + 8 + 10)
+#define FLUSH_AGE_US        2000000u     /* dirty rows are flushed at the latest after so long */
+#define COLLECT_PERIOD_US   500000u      /* tombstones and expired rows are looked for so often */
+#define EXPIRIES_RESTART_US 60000000u    /* rows that another DC should have reaped are looked at again so often */
+#define COLLECT_KEYS        512u         /* at most so many of each a time */
+#define BLOCK_BYTES_MAX     (64u * 1024) /* a block of own events is closed above this */
+#define FORWARDS_MAX        1024u        /* requests of one session under way to the leader */
+#define FORWARD_TIMEOUT_US  5000000u
+#define FLUSH_ALL_KEYS      2000u /* deleted per step by FLUSHALL */
+#define DOT_BYTES_MAX       (1 + NAME_LEN_MAX + 3 + 8 + 10)
 
 /* Blocks of one origin that wait for their deps, or for smaller numbers. */
 struct waiting {
@@ -34,10 +34,10 @@ struct waiting {
 struct source {
     uint64_t checksum; /* of its latest applied event */
     stamp_t stamp;
-    struct vv deps;    /* of its latest applied event; the own component is not kept */
-    int32_t dc;        /* index into the cluster, -1: a DC that is not in it */
-    bool moved;        /* in moved[], since the last own event */
-    bool acked;        /* in ack_moved[], in this step */
+    struct vv deps; /* of its latest applied event; the own component is not kept */
+    int32_t dc;     /* index into the cluster, -1: a DC that is not in it */
+    bool moved;     /* in moved[], since the last own event */
+    bool acked;     /* in ack_moved[], in this step */
     struct waiting *waiting;
 };
 
@@ -50,7 +50,7 @@ struct catch_up {
         struct block head; /* the next to send; count == 0: none is read */
         struct slice head_bytes;
         stamp_t head_stamp;
-    } *pages;
+    } * pages;
     uint32_t count, cap;
 };
 
@@ -177,11 +177,11 @@ struct engine {
     struct session_entry *sessions, *remotes; /* clients by id; followers' by (peer, session) */
     struct session_entry *channels;           /* of the clients, those with a forward_session, by it */
     uint64_t channel_ids, remote_ids;
-    uint32_t waits;                           /* sessions with a wait */
-    struct slice *argv;                       /* scratch */
+    uint32_t waits;     /* sessions with a wait */
+    struct slice *argv; /* scratch */
     uint32_t argv_cap;
-    struct link *links; /* nodes_count, the own one unused */
-    struct catch_up *catch_ups; /* by peer */
+    struct link *links;                   /* nodes_count, the own one unused */
+    struct catch_up *catch_ups;           /* by peer */
     struct held_answer *held, **held_end; /* in the order in which they came */
     struct history {
         uint64_t vv_hash, digest;
@@ -195,7 +195,7 @@ struct engine {
     size_t blocks_cap;
     struct losses {
         size_t name_at, name_n, value_at, value_n;
-    } *losses;
+    } * losses;
     size_t losses_count, losses_cap;
     struct named_record *loss_records;
     size_t loss_records_cap;
@@ -222,7 +222,7 @@ static inline bool bug(const struct engine *e, enum planted_bug b) { return e->o
 #define GROW(array, count, cap)                                                                                                                      \
     do {                                                                                                                                             \
         if ((count) == (cap)) {                                                                                                                      \
-            (cap) = (cap) ? (cap) * 2 : 16;                                                                                                          \
+            (cap) = (cap) ? (cap)*2 : 16;                                                                                                            \
             (array) = xrealloc((array), (cap) * sizeof *(array));                                                                                    \
         }                                                                                                                                            \
     } while (0)
@@ -232,7 +232,7 @@ void engine_fail(struct engine *e, const char *format, ...) __attribute__((forma
 struct source *engine_source(struct engine *e, origin_ref o);
 
 /* ---- engine_apply.c ---- */
-int engine_load_row(void *engine, struct stored_row *row); /* for rows_get */
+int engine_load_row(void *engine, struct stored_row *row);                            /* for rows_get */
 struct stored_row *engine_get_row(struct engine *e, uint64_t hash, struct slice key); /* NULL: none, or the store failed */
 enum ingest { INGEST_OK, INGEST_GAP /* replay only: it cannot be applied yet */, INGEST_BAD };
 /* Takes a block from a peer or (replay) from the own log. */

@@ -4,7 +4,8 @@
  * The log makes a write durable; rows are derived from it and follow in flushes. A flush and its checkpoint become visible together or not at all,
  * in order, and need not survive a crash before `flush` says so; whatever else was committed survives a crash of the process, and with
  * `sync` one of the machine.
- * Every call returns 0 or a positive answer, or STORE_FAILED: the disk failed or a record is damaged; the node must stop (store->why says what and where). */
+ * Every call returns 0 or a positive answer, or STORE_FAILED: the disk failed or a record is damaged; the node must stop (store->why says what and
+ * where). */
 #pragma once
 #include "../../schemas/event.h"
 
@@ -22,14 +23,14 @@ struct row_facts {
 struct stored_row {
     uint64_t hash; /* hash64(key): rows are ordered by (hash, key), which makes SCAN stateless */
     struct row_facts facts;
-    uint64_t expires_indexed_ms; /* facts.expires_ms when last flushed: its index entry goes with the next flush if it is another now */
+    uint64_t expires_indexed_ms;   /* facts.expires_ms when last flushed: its index entry goes with the next flush if it is another now */
     uint32_t key_bytes, row_bytes; /* row_bytes == 0: there is no such row (any more) */
     bool tombstone_indexed;        /* was a row of tombstones alone when last flushed */
     /* the engine's own marks; a flush does not look at them */
     bool dirty, frozen, superseded, referenced;
     uint32_t dirty_slot;
     struct stored_row *next;
-    uint8_t bytes[];     /* key, then row */
+    uint8_t bytes[]; /* key, then row */
 };
 static inline struct slice stored_key(const struct stored_row *r) { return SLICE(r->bytes, r->key_bytes); }
 static inline struct slice stored_value(const struct stored_row *r) { return SLICE(r->bytes + r->key_bytes, r->row_bytes); }
@@ -70,8 +71,8 @@ struct store_ops {
     /* ---- reads: called by the engine inside a step ---- */
     /* Appends the row; 1: found, 0: none. */
     int (*get_row)(struct store *s, uint64_t hash, struct slice key, struct buf *out);
-    /* Rows from hash `from` on, whole hashes at a time, at least one if there is any, about rows_max: appends u64 hash, slice key, slice row for each.
-     * 1: there may be more, from *ret_next; 0: that was all. */
+    /* Rows from hash `from` on, whole hashes at a time, at least one if there is any, about rows_max: appends u64 hash, slice key, slice row for
+     * each. 1: there may be more, from *ret_next; 0: that was all. */
     int (*scan_rows)(struct store *s, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next);
     /* Keys of rows flushed as tombstone, after key `after` (empty: from the start); appends slices; returns how many. */
     int (*scan_tombstones)(struct store *s, struct slice after, uint32_t keys_max, struct buf *out);

@@ -1,5 +1,5 @@
-/* The tail of the log in memory: the latest blocks, in the order in which they were applied here (which is a causal order), for the links that are up to date.
- * Blocks of the step under way stay at least until they were committed. */
+/* The tail of the log in memory: the latest blocks, in the order in which they were applied here (which is a causal order), for the links that are up
+ * to date. Blocks of the step under way stay at least until they were committed. */
 #pragma once
 #include "store.h"
 
@@ -14,7 +14,7 @@ struct tail_block {
 struct tail {
     struct tail_block **blocks; /* a ring */
     size_t cap;
-    uint64_t begin, end; /* positions; block i is blocks[i % cap] */
+    uint64_t begin, end;  /* positions; block i is blocks[i % cap] */
     uint64_t uncommitted; /* positions from here on are not committed */
     size_t bytes, bytes_max;
     struct vv base; /* everything below the tail: what was evicted, or was there at the start */

@@ -67,7 +67,9 @@ struct slice txn_get(struct txn *t, struct slice key) {
 
 /* ---- changing ---- */
 
-struct txn_mark txn_mark(struct txn *t) { return (struct txn_mark){t->rows_count, t->bytes}; }
+struct txn_mark txn_mark(struct txn *t) {
+    return (struct txn_mark){t->rows_count, t->bytes};
+}
 
 void txn_rollback(struct txn *t, struct txn_mark m) {
     cut_to(t, m.rows_count);
@@ -118,7 +120,8 @@ static bool fits(struct txn *t, struct slice key, size_t bytes) {
         snprintf(t->refusal, sizeof t->refusal, "a row is at most %u bytes and a key at most %u", ROW_BYTES_MAX, KEY_BYTES_MAX);
     else if (t->bytes + key.n + bytes + CHANGE_BYTES_MAX > txn_bytes_max(t))
         snprintf(t->refusal, sizeof t->refusal, "a transaction changes at most %zu bytes", txn_bytes_max(t));
-    else return true;
+    else
+        return true;
     return false;
 }
 
@@ -268,7 +271,8 @@ struct dot txn_commit(struct txn *t) {
     uint32_t n = fold(t, changes);
     if (bug(t->engine, BUG_SPLIT_TRANSACTION))
         for (uint32_t i = 0; i < n; i++) dot = engine_originate(t->engine, &changes[i], 1);
-    else if (n) dot = engine_originate(t->engine, changes, n);
+    else if (n)
+        dot = engine_originate(t->engine, changes, n);
     for (uint32_t i = 0; i < n; i++) free((void *)changes[i].unseen);
     if (changes != &one) free(changes);
     cut_to(t, 0);

@@ -14,13 +14,13 @@ struct slice txn_get(struct txn *t, struct slice key);
 /* ---- changes. Each is false when the row would become larger than ROW_BYTES_MAX (or the event too large): nothing was changed then, and
  * txn_refuse() writes the error reply. Column operations need the row absent or of the same type: check first (call.h, want_type). ---- */
 bool txn_set_string(struct txn *t, struct slice key, struct slice value, uint64_t expires_ms); /* replaces whatever the row is */
-bool txn_set_content(struct txn *t, struct slice key, struct slice content); /* replaces whatever the row is; n == 0: deletes */
+bool txn_set_content(struct txn *t, struct slice key, struct slice content);                   /* replaces whatever the row is; n == 0: deletes */
 bool txn_set_column(struct txn *t, struct slice key, enum content_type type, struct slice name, struct slice value); /* HASH, or SET (value unused) */
 bool txn_remove_column(struct txn *t, struct slice key, struct slice name); /* the row goes with its last column */
 /* Many columns in one go; of equal names the last counts. Values are unused for a SET. */
 bool txn_set_columns(struct txn *t, struct slice key, enum content_type type, const struct content_column *columns, size_t count);
 bool txn_remove_columns(struct txn *t, struct slice key, const struct slice *names, size_t count); /* names that are not there are passed over */
-bool txn_set_expiry(struct txn *t, struct slice key, uint64_t expires_ms); /* 0: for ever; the row is not absent */
+bool txn_set_expiry(struct txn *t, struct slice key, uint64_t expires_ms);                         /* 0: for ever; the row is not absent */
 /* Why the last change was refused. */
 const char *txn_refusal(const struct txn *t);
 bool txn_delete(struct txn *t, struct slice key);
