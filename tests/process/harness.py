@@ -3,6 +3,7 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -171,6 +172,7 @@ def stop_clusters():
 
 
 atexit.register(stop_clusters)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
 
 
 def process_figure(pid, name):
