@@ -12,7 +12,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#define FLUSH_AGE_US        2000000u     /* dirty rows are flushed at the latest after so long */
+#define FLUSH_AGE_US        5000000u     /* dirty rows are flushed at the latest after so long */
 #define COLLECT_PERIOD_US   500000u      /* tombstones and expired rows are looked for so often */
 #define EXPIRIES_RESTART_US 60000000u    /* rows that another DC should have reaped are looked at again so often */
 #define COLLECT_KEYS        512u         /* at most so many of each a time */
