@@ -124,20 +124,26 @@ def floor(writes):
         system.remove(directory)
 
 
-def measure_pair(kind, fsync, wanted, say):
-    """All measurements that are wanted of one kind of pair; each that leaves work behind takes a fresh one."""
+def measure_pair(kind, fsync, wanted, say, failed):
+    """All measurements that are wanted of one kind of pair, each with a fresh one. What a rival does not manage goes to `failed`."""
     writes, strict, found = Settings.writes, kind.strict, {}
 
     def fresh(name, titles, *steps):
         if not wanted(name):
             return
         say(f"{kind.name}, fsync {'on' if fsync else 'off'}: {titles}")
-        pair = kind(fsync)
+        pair = None
         try:
+            pair = kind(fsync)
             for key, step in steps:
                 found[key] = step(pair)
+        except Wrong as wrong:
+            if strict:
+                raise
+            failed.append(f"{kind.name}, fsync {'on' if fsync else 'off'}, {titles}: {wrong}")
         finally:
-            pair.stop()
+            if pair:
+                pair.stop()
 
     fresh("oneway", "one way", ("idle", idle_memory), ("one_way", lambda p: one_way(p, writes, 64, strict)))
     fresh("pipeline1", "one way, pipeline 1", ("pipeline1", lambda p: one_way(p, max(writes // 10, 1000), 1, strict)))
