@@ -67,8 +67,8 @@ struct message {
             uint64_t sent_bytes;   /* on it */
             uint64_t digest;       /* at vv */
             uint8_t is_leader;
-            uint32_t silent_ms;    /* for so long the sender has heard nothing from the receiver */
-            struct vv vv; /* on disk */
+            uint32_t silent_ms; /* for so long the sender has heard nothing from the receiver */
+            struct vv vv;       /* on disk */
         } heartbeat;
         struct {
             uint64_t run;      /* the leader's and the follower's, from their HELLOs, xor: a frame of or for an earlier run is not carried out */

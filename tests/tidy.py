@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The layers, the form of the code, and what must not be in it. Usage: tests/tidy.py [BUILD_DIR]; with a build, the libraries' symbols are looked at too."""
+"""The layers, the form of the code, and what must not be in it.
+Usage: tests/tidy.py [BUILD_DIR]; with a build, the libraries' symbols are looked at too."""
 import os
 import re
 import subprocess
@@ -28,7 +29,8 @@ LIBRARY_ROOMS = {
     "criterion/": ["tests"],
 }
 PURE = ["schemas", "conflict", "topology", "dc-node/core"]
-PURE_HEADERS_BANNED = ["time.h", "sys/time.h", "sys/socket.h", "sys/random.h", "unistd.h", "fcntl.h", "pthread.h", "threads.h", "netdb.h", "poll.h", "signal.h"]
+PURE_HEADERS_BANNED = ["time.h", "sys/time.h", "sys/socket.h", "sys/random.h", "unistd.h", "fcntl.h", "pthread.h", "threads.h",
+                       "netdb.h", "poll.h", "signal.h"]
 PURE_SYMBOLS_BANNED = re.compile(
     r"^(nng_|rocksdb_|pthread_create|socket$|connect$|accept4?$|open$|openat$|creat$|read$|write$|pread|pwrite|fsync|fdatasync|"
     r"clock_gettime|gettimeofday|time$|localtime|rand$|random$|srand|drand48|getrandom|getentropy|nanosleep|usleep|sleep$)")
@@ -169,7 +171,8 @@ def check_format(sources):
 
 
 def check_top_level(files):
-    allowed = {"conflict", "dc-node", "deploy", "schemas", "tests", "topology", "meson.build", "meson_options.txt", "README.md", "LICENSE", ".ci", ".clang-format", ".editorconfig",
+    allowed = {"conflict", "dc-node", "deploy", "schemas", "tests", "topology", "meson.build", "meson_options.txt", "README.md", "LICENSE",
+               ".ci", ".clang-format", ".editorconfig",
                ".gitignore"}
     report("the top level is the rooms", sorted({p.split("/")[0] for p in files} - allowed))
 
@@ -177,7 +180,8 @@ def check_top_level(files):
 def main():
     files = tracked()
     sources = [p for p in files if p.endswith((".c", ".h"))]
-    scripts = [p for p in files if p not in sources and (p.endswith((".py", ".build", ".json", ".md")) or p in ("deploy/quickstart", "deploy/install-packages", "tests/run"))]
+    scripts = [p for p in files if p not in sources and (p.endswith((".py", ".build", ".json", ".md"))
+                                                       or p in ("deploy/quickstart", "deploy/install-packages", "tests/run"))]
     check_top_level(files)
     check_includes(sources)
     check_lines(sources, scripts)

@@ -1,5 +1,6 @@
 /* Applying events: causal delivery, rows, journal, digest, stability (DESIGN, sections 4 and 5). */
 #include "state.h"
+#include <stdio.h>
 
 /* ---- rows ---- */
 
@@ -163,7 +164,7 @@ static uint32_t own_deps(struct engine *e) {
 
 origin_ref engine_name_run(struct engine *e) {
     struct origin o = {.node = e->cluster->nodes[e->self].node, .incarnation = e->incarnation};
-    strcpy(o.dc, e->cluster->dcs[e->self_dc].name);
+    snprintf(o.dc, sizeof o.dc, "%s", e->cluster->dcs[e->self_dc].name);
     return origins_intern(e->origins, &o);
 }
 

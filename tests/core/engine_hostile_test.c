@@ -80,7 +80,7 @@ Test(hostile, jam, .description = "What was dropped from a full buffer is asked 
 static void put_block(struct hand *h, struct buf *out, const char *dc, uint64_t incarnation, uint64_t first, uint64_t previous, uint64_t stamp,
                       const struct dot *deps, uint32_t deps_count, size_t value_bytes) {
     struct origin o = {.node = 1, .incarnation = incarnation};
-    strcpy(o.dc, dc);
+    snprintf(o.dc, sizeof o.dc, "%s", dc);
     struct buf body = {0}, content = {0};
     char *value = rig_word('v', value_bytes);
     content_make_string(&content, 0, SLICE(value, value_bytes));

@@ -81,7 +81,8 @@ Test(limit, large_reply_through_a_follower, .description = "A reply too large fo
         char key[16];
         snprintf(key, sizeof key, "k%d", i);
         cr_assert_str_eq(set_large(r, "us-1", key, 1000 * 1000), "+OK");
-        strcat(strcat(get, " "), key);
+        size_t end = strlen(get);
+        snprintf(get + end, sizeof get - end, " %s", key);
     }
     EXPECT(r, "us-2", "WATCH k0", "+OK");
     EXPECT_LIKE(rig_do(r, "us-2", get), "-ERR");

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Nodes are killed with -9 in the midst of writing, again and again: every acknowledged write is there afterwards. Usage: kill_cycles.py [--cycles N]."""
+"""Nodes are killed with -9 in the midst of writing, again and again: every acknowledged write is there afterwards.
+Usage: kill_cycles.py [--cycles N]."""
 import argparse
 import random
 import socket

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Writes into two datacenters at once while their link is cut and healed ten times and a follower and a leader are killed with -9.
 
-Afterwards all digests are equal, and every acknowledged write is accounted for: it is read, or it is in the journal of every datacenter with its value,
+Afterwards all digests are equal, and every acknowledged write is accounted for: it is read, or it is in the journal of every datacenter with its
+value,
 or a later write overwrote it knowingly. What a write knew is not guessed: contended rows are written with SET ... GET, so that each write is told the
 value that it replaced. Usage: million.py [--writes N] (into each datacenter; default 1,000,000)."""
 import argparse
@@ -216,9 +217,11 @@ class Run:
                     if got[0] not in (None, value_of(w, i).decode()) or (fate[i:i + 1] == REFUSED and got[0] is not None):
                         phantom.append((w, i))
                     unknown_there += fate[i:i + 1] == UNKNOWN and got[0] is not None
-        self.say(not lost, "every acknowledged write of a row of its own is read on every node" + (f": lost {len(lost)} such as {lost[:5]}" if lost else ""))
+        self.say(not lost, "every acknowledged write of a row of its own is read on every node"
+                 + (f": lost {len(lost)} such as {lost[:5]}" if lost else ""))
         self.say(not phantom, "nothing is read that was refused or never written" + (f": {phantom[:5]}" if phantom else ""))
-        self.say(not differs, f"of the writes without an answer {unknown_there} happened, everywhere the same ones" + (f": {differs[:3]}" if differs else ""))
+        self.say(not differs, f"of the writes without an answer {unknown_there} happened, everywhere the same ones"
+                 + (f": {differs[:3]}" if differs else ""))
 
     def check_hot(self, fates, replaced):
         journals = {dc: self.journal(dc) for dc in ("us", "eu")}
@@ -254,7 +257,8 @@ class Run:
                     lost.append((w, i, hot_key(w, i), in_journals))
         print(f"     {count} acknowledged writes of {HOT_KEYS} contended rows: " + ", ".join(f"{n} {what}" for what, n in counts.items()) +
               f", {excused} perhaps replaced by a write whose answer was lost")
-        self.say(not lost, f"every acknowledged write of a contended row is accounted for{': lost ' + str(len(lost)) + ' such as ' + str(lost[:5]) if lost else ''}")
+        self.say(not lost, "every acknowledged write of a contended row is accounted for"
+                 + (f": lost {len(lost)} such as {lost[:5]}" if lost else ""))
         self.say(counts["in both journals"] > 0, "there were conflicts, and their losers are in the journals of both datacenters")
 
     def journal(self, dc):

@@ -120,7 +120,8 @@ def _():
         s.sendall(b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n")
         head = f.readline()
         expect(head[:1], b"%", "the answer to HELLO 3 is a map")
-        s.sendall(b"*4\r\n$6\r\nCLIENT\r\n$7\r\nSETINFO\r\n$8\r\nLIB-NAME\r\n$4\r\ntest\r\n*3\r\n$3\r\nGET\r\n$7\r\nmissing\r\n$1\r\n1\r\n*2\r\n$3\r\nGET\r\n$7\r\nmissing\r\n")
+        s.sendall(b"*4\r\n$6\r\nCLIENT\r\n$7\r\nSETINFO\r\n$8\r\nLIB-NAME\r\n$4\r\ntest\r\n"
+              b"*3\r\n$3\r\nGET\r\n$7\r\nmissing\r\n$1\r\n1\r\n*2\r\n$3\r\nGET\r\n$7\r\nmissing\r\n")
         rest = b""
         while b"_\r\n" not in rest:
             rest += f.readline()

@@ -46,7 +46,8 @@ def _():
     payload = rows * (16 + 400)
     for node in c.nodes:
         bound = payload * 1.5 + (16 << 20)
-        eventually(lambda n=node, b=bound: disk_bytes(os.path.join(c.dir, n)) <= b, f"{node} holds {disk_bytes(os.path.join(c.dir, node)) >> 20} MiB, "
+        eventually(lambda n=node, b=bound: disk_bytes(os.path.join(c.dir, n)) <= b,
+                   f"{node} holds {disk_bytes(os.path.join(c.dir, node)) >> 20} MiB, "
                    f"{rows} rows with {payload >> 20} MiB of payload, log budget 16 MiB", 60)
 
 

@@ -39,7 +39,8 @@ def _():
 @test("up refuses to change a cluster that is there")
 def _():
     c = Cluster("us,eu", 1)
-    for option, value in [("--dcs", "us,eu,ap"), ("--dcs", "us,mars"), ("--nodes", "2"), ("--port-base", "7000"), ("--fsync", "yes"), ("--memory-mb", "99")]:
+    for option, value in [("--dcs", "us,eu,ap"), ("--dcs", "us,mars"), ("--nodes", "2"),
+                          ("--port-base", "7000"), ("--fsync", "yes"), ("--memory-mb", "99")]:
         code, _, err = c.run("up", option, value)
         expect(code, 2, f"up {option} {value}")
         check(f"{option} differs" in err, err)

@@ -92,6 +92,7 @@ static void draw_workload(struct prng *p, struct plan *plan) {
     o->keys = (uint32_t)(one_in(p, 2) ? range(p, 4, 6) : range(p, 6, 40));
     o->think_us_max = (uint32_t)range(p, 20000, 400000);
     o->value_bytes_max = one_in(p, 3) ? (uint32_t)range(p, 100, 3000) : 0;
+    if (plan->cluster->memory_bytes_max < 1 << 20 && o->value_bytes_max > 200) o->value_bytes_max = 200; /* any block fits the smallest buffer */
     o->expiries = one_in(p, 3);
     o->contexts = one_in(p, 2);
     o->transactions = !one_in(p, 3);
