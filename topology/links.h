@@ -47,6 +47,7 @@ struct link {
     uint32_t subscription, scope; /* 0: none */
     uint64_t subscribed_us;       /* when SUBSCRIBE was last sent */
     bool confirmed;               /* a frame named it */
+    uint32_t lost_dcs;            /* DCs of whose origins a block was dropped for want of room since it was made */
     uint32_t patience;            /* how often SUBSCRIBE_RETRY_US is doubled: the round trip may be longer */
     uint64_t whole_bytes;         /* of the subscription, without a hole from its start */
     uint64_t seen_bytes;          /* the furthest byte that came: what credit is given for */

@@ -267,10 +267,10 @@ static struct waiting **farthest(struct engine *e, uint64_t least, origin_ref *r
     return found;
 }
 
-/* What is dropped is asked for again once there is room. */
+/* What is dropped is asked for again once there is room: of every peer that may have sent it, for a relay may not have it. */
 static void note_lost(struct engine *e, origin_ref o) {
     int32_t dc = engine_source(e, o)->dc;
-    e->lost_dcs |= dc < 0 ? SCOPE_ALL : UINT32_C(1) << dc;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) e->links[i].lost_dcs |= dc < 0 ? SCOPE_ALL : UINT32_C(1) << dc;
 }
 
 static bool make_room(struct engine *e, origin_ref o, uint64_t first, size_t n) {

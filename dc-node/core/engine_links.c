@@ -42,7 +42,7 @@ static void subscribe(struct engine *e, uint32_t peer, uint32_t scope) {
     l->scope = scope;
     l->subscribed_us = e->now.mono_us;
     l->confirmed = false;
-    e->lost_dcs &= ~scope;
+    l->lost_dcs = 0;
     l->whole_bytes = l->seen_bytes = l->acked_bytes = 0;
     l->islands_count = 0;
     l->short_since_us = 0;
@@ -102,7 +102,7 @@ static bool subscription_failed(struct engine *e, const struct link *l, uint32_t
     if (l->short_since_us && e->now.mono_us - l->short_since_us > LOSS_PATIENCE_US) return true;
     /* Where what waits does not become applicable, it may be for want of what was dropped. */
     bool room = e->waiting_bytes < e->waiting_bytes_max / 2 || waited_longer_than(e, WAITING_PATIENCE_US);
-    return ((e->lost_dcs & l->scope) && room) || (lost_numbers & l->scope);
+    return ((l->lost_dcs & l->scope) && room) || (lost_numbers & l->scope);
 }
 
 static void plan(struct engine *e) {

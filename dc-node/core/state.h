@@ -144,7 +144,6 @@ struct engine {
     struct tail tail;
     size_t waiting_bytes, waiting_bytes_max;
     uint64_t waiting_since_us; /* 0: nothing waits */
-    uint32_t lost_dcs;         /* DCs of whose origins a block was dropped for want of room */
 
     /* scratch */
     struct event event;
