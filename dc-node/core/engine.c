@@ -29,7 +29,7 @@ struct source *engine_source(struct engine *e, origin_ref o) {
 
 static void size_memory(struct engine *e) {
     size_t all = e->cluster->memory_bytes_max;
-    rows_init(&e->rows, e->store, all / 2);
+    rows_init(&e->rows, e->store, all * 13 / 32);
     e->waiting_bytes_max = all / 16;
 }
 
@@ -138,7 +138,7 @@ static void start_flush(struct engine *e) {
 
 static bool flush_is_due(struct engine *e) {
     if (e->rows.flushing) return false;
-    return e->flush_wanted || e->rows.dirty_bytes > e->rows.cache_bytes_max / 3 || (e->rows.dirty_count && e->now.mono_us >= e->flush_due_us);
+    return e->flush_wanted || e->rows.dirty_bytes > e->rows.cache_bytes_max / 2 || (e->rows.dirty_count && e->now.mono_us >= e->flush_due_us);
 }
 
 bool engine_flush_now(struct engine *e) {
