@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIM_BLOCKS_MAX  1024u              /* per commit, so that a long trim holds up nobody; the rest goes with the next commits */
+#define TRIM_BLOCKS_MAX  65536u             /* per commit: about a tenth of a second; what is left goes with the next commits */
 #define BLOCK_TAIL       16u                /* u64 last number, u64 checksum */
 #define RECORD_TAIL      8u                 /* u64 checksum */
 #define BATCH_KEEP_BYTES (4u * 1024 * 1024) /* a batch that was larger gives its memory back */
