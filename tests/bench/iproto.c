@@ -123,7 +123,8 @@ int main(int argc, char **argv) {
     random_state = (uint64_t)getpid();
     writes_left = answers_left = writes;
     uint8_t value[VALUE_BYTES];
-    memset(value, 'x', sizeof value);
+    random_fill(&random_state, value, sizeof value);
+    for (size_t i = 0; i < sizeof value; i++) value[i] = (uint8_t)('0' + value[i] % 64); /* one value for all, as redis-benchmark does it */
     struct pollfd p[CONNECTIONS];
     for (int i = 0; i < CONNECTIONS; i++) {
         connections[i].fd = connect_to((uint16_t)port);

@@ -13,6 +13,7 @@ class Pair:
     name = "?"
     both_ways = True
     cuts = True
+    syncs = True    # there is something to be said of it with fsync on
     strict = False  # it promises that both sides hold the same in the end
 
     def __init__(self, fsync):
@@ -204,6 +205,7 @@ class KeyDB(Pair):
 class KeyDBLogged(KeyDB):
     """With a log that is synced every second: what comes nearest to a log without fsync."""
     name = "KeyDB, AOF everysec"
+    syncs = False
 
     @classmethod
     def missing(cls):

@@ -2,9 +2,11 @@
 local clock, fiber, json, netbox = require('clock'), require('fiber'), require('json'), require('net.box')
 local connection = netbox.connect('127.0.0.1:' .. arg[1])
 local writes, fibers = tonumber(arg[2]), tonumber(arg[3])
-local value, left, running = string.rep('x', 128), writes, fibers
-local kv = connection.space.kv
 math.randomseed(require('tarantool').pid())
+local characters = {} -- one value for all, as redis-benchmark does it
+for i = 1, 128 do characters[i] = string.char(48 + math.random(0, 63)) end
+local value, left, running = table.concat(characters), writes, fibers
+local kv = connection.space.kv
 local started = clock.monotonic()
 for _ = 1, fibers do
     fiber.create(function()
