@@ -1,172 +1,280 @@
-#include "row.h"
-
+#include "planted.h"
+#include "row_build.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW_VERSION       1
-#define CHECKSUM_BYTES    8u
-#define SIBLING_BYTES_MIN 21u /* dot 12, stamp 8, length of the content 1 */
+#define GROW(array, count, cap)                                                                                                                      \
+    do {                                                                                                                                             \
+        if ((count) == (cap)) {                                                                                                                      \
+            (cap) = (cap) ? (cap)*2 : 4;                                                                                                             \
+            (array) = xrealloc((array), (cap) * sizeof *(array));                                                                                    \
+        }                                                                                                                                            \
+    } while (0)
 
-/* ---- contexts ---- */
-
-bool context_covers(const struct context *c, struct dot d) {
-    assert(d.n >= 1);
-    for (uint32_t i = 0; i < c->unseen_count; i++)
-        if (dot_equal(c->unseen[i], d)) return false;
-    if (d.origin == c->self.origin) return d.n < c->self.n;
-    return vv_covers(c->deps, d);
+void row_finish(struct row *r) {
+    for (uint32_t i = 0; i < r->stacks_cap; i++) blocks_finish(&r->stacks[i]);
+    free(r->cells);
+    free(r->versions);
+    free(r->counters);
+    free(r->stacks);
+    free(r->below);
+    free(r->made);
+    *r = (struct row){0};
 }
 
-/* ---- siblings ---- */
+#define SCRATCH_MAX 16384u /* versions whose memory is kept for the next row */
 
-void siblings_finish(struct siblings *s) {
-    free(s->v);
-    *s = (struct siblings){0};
+void row_clear(struct row *r) {
+    if (r->versions_cap > SCRATCH_MAX) row_finish(r); /* do not hold on to what one huge row needed */
+    r->form = ROW_WHOLE;
+    r->cells_count = r->versions_count = r->counters_count = r->stacks_count = r->below_count = 0;
+    r->recorded = 0;
+    r->recorded_why = (struct slice){0};
+    free(r->made);
+    r->made = NULL;
 }
 
-bool siblings_live(const struct siblings *s) {
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->v[i].content.n > 0) return true;
-    return false;
+void row_news_finish(struct row_news *n) {
+    for (uint32_t i = 0; i < n->kept_cap; i++) blocks_finish(&n->kept[i]);
+    free(n->lost);
+    free(n->cells);
+    free(n->kept);
+    *n = (struct row_news){0};
 }
 
-static void siblings_reserve(struct siblings *s, uint32_t n) {
-    if (n <= s->cap) return;
-    uint32_t cap = s->cap ? s->cap : 4;
-    while (cap < n) cap *= 2;
-    s->v = xrealloc(s->v, cap * sizeof *s->v);
-    s->cap = cap;
+/* ---- building ---- */
+
+struct cell *row_add_cell(struct row *r, enum cell_kind kind, struct slice name) {
+    GROW(r->cells, r->cells_count, r->cells_cap);
+    struct cell *c = &r->cells[r->cells_count++];
+    *c = (struct cell){.kind = kind, .name = name, .first = r->versions_count, .counters_first = r->counters_count};
+    return c;
 }
 
-static void remove_covered(struct siblings *s, const struct context *c) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (context_covers(c, s->v[i].dot)) continue;
-        if (kept != i) s->v[kept] = s->v[i];
-        kept++;
-    }
-    s->n = kept;
+static struct cell *last_cell(struct row *r) {
+    assert(r->cells_count);
+    return &r->cells[r->cells_count - 1];
 }
 
-/* At its place in canonical order; a dot that is there already has this content, so that a set comes out. */
-static void insert(struct siblings *s, struct version v, const struct origins *t) {
-    uint32_t at = s->n;
+void row_add_version(struct row *r, const struct version *v) {
+    GROW(r->versions, r->versions_count, r->versions_cap);
+    r->versions[r->versions_count++] = *v;
+    last_cell(r)->count++;
+}
+
+void row_add_counter(struct row *r, const struct counter *c) {
+    GROW(r->counters, r->counters_count, r->counters_cap);
+    r->counters[r->counters_count++] = *c;
+    last_cell(r)->counters_count++;
+}
+
+void row_insert_version(struct row *r, const struct version *v, const struct origins *t) {
+    struct cell *c = last_cell(r);
+    uint32_t at = c->count;
     for (; at > 0; at--) {
-        int order = dot_compare(t, s->v[at - 1].dot, v.dot);
+        struct version *below = &r->versions[c->first + at - 1];
+        int order = dot_compare(t, below->dot, v->dot);
         if (order == 0) {
-            s->v[at - 1] = v;
+            *below = *v;
             return;
         }
         if (order < 0) break;
     }
-    siblings_reserve(s, s->n + 1);
-    memmove(s->v + at + 1, s->v + at, (s->n - at) * sizeof *s->v);
-    s->v[at] = v;
-    s->n++;
+    row_add_version(r, v);
+    struct version *place = &r->versions[c->first + at];
+    memmove(place + 1, place, (c->count - 1 - at) * sizeof *place);
+    *place = *v;
 }
 
-void siblings_apply(struct siblings *s, const struct context *c, enum change_op op, stamp_t stamp, struct slice content, const struct origins *t) {
-    assert(c->self.n >= 1);
-    assert((op == CHANGE_PUT) == (content.n > 0));
-    remove_covered(s, c);
-    if (op != CHANGE_REAP) insert(s, (struct version){c->self, stamp, content}, t);
-}
-
-/* ---- what readers see ---- */
-
-static bool lww_beats(const struct version *a, const struct version *b, const struct origins *t) {
-    return a->stamp != b->stamp ? a->stamp > b->stamp : dot_compare(t, a->dot, b->dot) > 0;
-}
-
-uint32_t policy_winner(enum policy p, const struct siblings *s, const struct origins *t) {
-    assert(s->n >= 1);
-    assert(p == POLICY_LWW);
-    uint32_t winner = 0;
-    for (uint32_t i = 1; i < s->n; i++)
-        if (lww_beats(&s->v[i], &s->v[winner], t)) winner = i;
-    return winner;
-}
-
-uint64_t siblings_expire_ms(const struct siblings *s) {
-    uint64_t longest = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (s->v[i].content.n == 0) continue;
-        uint64_t ms = content_expires_ms(s->v[i].content);
-        if (ms == 0) return 0;
-        if (ms > longest) longest = ms;
+struct blocks *row_add_stack(struct row *r) {
+    if (r->stacks_count == r->stacks_cap) {
+        uint32_t cap = r->stacks_cap ? r->stacks_cap * 2 : 1;
+        r->stacks = xrealloc(r->stacks, cap * sizeof *r->stacks);
+        memset(r->stacks + r->stacks_cap, 0, (cap - r->stacks_cap) * sizeof *r->stacks);
+        r->stacks_cap = cap;
     }
-    return longest;
+    struct blocks *s = &r->stacks[r->stacks_count++];
+    blocks_clear(s);
+    last_cell(r)->stack = r->stacks_count;
+    return s;
 }
 
-/* ---- bytes ---- */
-
-void row_encode(const struct siblings *s, const struct origins *t, struct buf *out) {
-    assert(s->n >= 1);
-    size_t start = out->n;
-    buf_u8(out, ROW_VERSION);
-    buf_varint(out, s->n);
-    for (uint32_t i = 0; i < s->n; i++) {
-        dot_encode(t, s->v[i].dot, out);
-        buf_u64(out, s->v[i].stamp);
-        buf_slice(out, s->v[i].content);
-    }
-    buf_u64(out, hash64(SLICE(out->p + start, out->n - start)));
+void row_drop_stack(struct row *r) {
+    assert(last_cell(r)->stack == r->stacks_count);
+    r->stacks_count--;
+    last_cell(r)->stack = 0;
 }
 
-static bool checksum_holds(struct slice bytes) {
-    struct reader r = reader_of(SLICE(bytes.p + bytes.n - CHECKSUM_BYTES, CHECKSUM_BYTES));
-    return read_u64(&r) == hash64(SLICE(bytes.p, bytes.n - CHECKSUM_BYTES));
+void row_add_below(struct row *r, const struct below *b) {
+    GROW(r->below, r->below_count, r->below_cap);
+    r->below[r->below_count++] = *b;
 }
 
-static bool in_form(const struct siblings *s, const struct origins *t) {
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (s->v[i].content.n > 0 && !content_check(s->v[i].content)) return false;
-        if (i > 0 && dot_compare(t, s->v[i - 1].dot, s->v[i].dot) >= 0) return false;
-    }
-    return true;
+void cell_stack(const struct row *r, const struct cell *c, struct blocks *ret) {
+    if (c && c->stack)
+        blocks_copy(ret, &r->stacks[c->stack - 1]);
+    else if (c && c->count == 1)
+        blocks_of_one(ret, cell_versions(r, c)->dot);
+    else
+        blocks_clear(ret);
 }
 
-bool row_decode(struct slice bytes, bool verify, struct origins *t, struct siblings *ret) {
-    ret->n = 0;
-    if (bytes.n < CHECKSUM_BYTES + 2) return false;
-    if (verify && !checksum_holds(bytes)) return false;
-    struct reader r = reader_of(SLICE(bytes.p, bytes.n - CHECKSUM_BYTES));
-    uint8_t version = read_u8(&r);
-    uint64_t count = read_varint(&r);
-    if (r.bad || version != ROW_VERSION || count == 0 || count > bytes.n / SIBLING_BYTES_MIN) return false;
-    siblings_reserve(ret, (uint32_t)count);
-    for (uint32_t i = 0; i < count && !r.bad; i++) {
-        struct version *v = &ret->v[i];
-        v->dot = dot_decode(&r, t);
-        v->stamp = read_u64(&r);
-        v->content = read_slice(&r);
-    }
-    if (!read_done(&r)) return false;
-    ret->n = (uint32_t)count;
-    if (!verify || in_form(ret, t)) return true;
-    ret->n = 0;
+bool cell_has_episode(const struct row *r, const struct cell *c) {
+    if (!c || !c->stack) return false;
+    const struct blocks *s = &r->stacks[c->stack - 1];
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->b[i].episode) return true;
     return false;
+}
+
+/* ---- asking ---- */
+
+int cell_compare(enum cell_kind a_kind, struct slice a_name, enum cell_kind b_kind, struct slice b_name) {
+    return a_kind != b_kind ? (a_kind < b_kind ? -1 : 1) : slice_compare(a_name, b_name);
+}
+
+enum content_type cell_type(enum cell_kind kind) {
+    switch (kind) {
+    case CELL_STRING: return CONTENT_STRING;
+    case CELL_FIELD: return CONTENT_HASH;
+    case CELL_MEMBER: return CONTENT_SET;
+    case CELL_ROW:
+    case CELL_EXPIRY: break;
+    }
+    return CONTENT_NONE;
+}
+
+const struct cell *row_cell(const struct row *r, enum cell_kind kind, struct slice name) {
+    uint32_t low = 0, high = r->cells_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        int order = cell_compare(r->cells[middle].kind, r->cells[middle].name, kind, name);
+        if (order == 0) return &r->cells[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+bool cell_live(const struct row *r, const struct cell *c) {
+    const struct version *v = cell_versions(r, c);
+    if (c->kind != CELL_ROW && c->count) return true;
+    for (uint32_t i = 0; i < c->count; i++)
+        if (v[i].content.n) return true;
+    const struct counter *counters = cell_counters(r, c);
+    for (uint32_t i = 0; i < c->counters_count; i++)
+        if (counter_live(&counters[i])) return true;
+    return false;
+}
+
+bool row_live(const struct row *r) {
+    for (uint32_t i = 0; i < r->cells_count; i++)
+        if (r->cells[i].kind != CELL_EXPIRY && cell_live(r, &r->cells[i])) return true;
+    return false;
+}
+
+bool cell_open(const struct row *r, const struct cell *c) {
+    if (c->kind == CELL_MEMBER || c->kind == CELL_EXPIRY) return false;
+    const struct version *v = cell_versions(r, c);
+    for (uint32_t i = 1; i < c->count; i++)
+        if (!slice_equal(v[i].content, v[0].content)) return true;
+    return false;
+}
+
+bool row_open(const struct row *r) {
+    for (uint32_t i = 0; i < r->cells_count; i++)
+        if (cell_open(r, &r->cells[i])) return true;
+    return false;
+}
+
+bool row_types_collide(const struct row *r) {
+    if (r->form != ROW_MERGED || r->cells_count < 2) return false;
+    enum content_type seen = CONTENT_NONE;
+    for (uint32_t i = 0; i < r->cells_count; i++) {
+        enum content_type type = cell_type(r->cells[i].kind);
+        if (type == CONTENT_NONE || type == seen || !cell_live(r, &r->cells[i])) continue;
+        if (seen != CONTENT_NONE) return true;
+        seen = type;
+    }
+    return false;
+}
+
+bool row_counts(const struct row *r) { return r->counters_count > 0; }
+
+uint64_t row_siblings_hash(const struct row *r, const struct origins *t) {
+    uint64_t h = 1;
+    if (r->form != ROW_WHOLE) return 0;
+    for (uint32_t i = 0; i < r->versions_count; i++) {
+        uint64_t parts[3] = {h, origins_hash(t, r->versions[i].dot.origin), r->versions[i].dot.n};
+        h = hash64(SLICE(parts, sizeof parts));
+    }
+    return h;
+}
+
+const struct version *row_base(const struct row *r) {
+    if (r->form != ROW_WHOLE || !r->cells_count || !r->cells[0].stack) return NULL;
+    const struct blocks *stack = &r->stacks[r->cells[0].stack - 1];
+    const struct row_block *top = stack->n ? &stack->b[stack->n - 1] : NULL;
+    if (!top || !top->episode) return NULL;
+    const struct version *found = NULL;
+    for (uint32_t i = 0; i < r->below_count; i++) {
+        const struct below *b = &r->below[i];
+        if (!block_holds(stack, top, b->above) || (b->v.dot.n && block_holds(stack, top, b->v.dot))) continue;
+        if (found && !dot_equal(found->dot, b->v.dot)) return NULL; /* two: none of them is the base */
+        found = &b->v;
+    }
+    return found;
+}
+
+static bool dot_stable(struct dot d, const struct vv *stable) { return !d.n || vv_covers(stable, d); }
+
+bool row_collectable(const struct row *r, const struct vv *stable) {
+    for (uint32_t i = 0; i < r->versions_count; i++)
+        if (!dot_stable(r->versions[i].dot, stable)) return false;
+    for (uint32_t i = 0; i < r->counters_count; i++)
+        if (!counter_collectable(&r->counters[i], stable)) return false;
+    for (uint32_t i = 0; i < r->stacks_count; i++)
+        for (uint32_t k = 0; k < r->stacks[i].ranges_count; k++) {
+            const struct range *range = &r->stacks[i].ranges[k];
+            if (vv_get(stable, range->origin) < range->upto) return false;
+        }
+    for (uint32_t i = 0; i < r->below_count; i++)
+        if (!dot_stable(r->below[i].above, stable)) return false;
+    return true;
 }
 
 /* ---- digest ---- */
 
-static uint64_t version_hash(uint64_t key_hash, const struct version *v, const struct origins *t) {
-    const struct origin *o = origins_get(t, v->dot.origin);
-    uint8_t name[NAME_LEN_MAX + 1 + 2 + 8 + 8];
-    size_t n = strlen(o->dc);
-    memcpy(name, o->dc, n);
-    name[n++] = 0;
-    name[n++] = (uint8_t)o->node;
-    name[n++] = (uint8_t)(o->node >> 8);
-    for (int i = 0; i < 8; i++) name[n++] = (uint8_t)(o->incarnation >> 8 * i);
-    for (int i = 0; i < 8; i++) name[n++] = (uint8_t)(v->dot.n >> 8 * i);
-    return hash64_seeded(v->content, hash64_seeded(SLICE(name, n), key_hash));
+/* Murmur3's finalizer: every bit of the sum's terms depends on every bit of what they are of. */
+static uint64_t mix(uint64_t h) {
+    h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return h ^ h >> 33;
 }
 
-uint64_t row_digest(struct slice key, const struct siblings *s, const struct origins *t) {
-    if (!siblings_live(s)) return 0;
+static uint64_t dot_hash(struct dot d, const struct origins *t) { return mix(origins_hash(t, d.origin) + d.n * UINT64_C(0x9e3779b97f4a7c15)); }
+
+static uint64_t version_term(uint64_t cell_hash, const struct version *v, const struct origins *t) {
+    return mix(hash64_seeded(v->content, cell_hash) ^ dot_hash(v->dot, t));
+}
+
+static uint64_t counter_term(uint64_t cell_hash, const struct counter *c, const struct origins *t) {
+    amount_t left = c->total - c->reset_total;
+    return mix(hash64_seeded(SLICE(&left, sizeof left), cell_hash) ^ dot_hash((struct dot){c->origin, c->n}, t));
+}
+
+uint64_t row_digest(struct slice key, const struct row *r, const struct origins *t) {
+    if (!row_live(r)) return 0;
     uint64_t key_hash = hash64(key), sum = 0;
-    for (uint32_t i = 0; i < s->n; i++) sum += version_hash(key_hash, &s->v[i], t);
+    for (uint32_t i = 0; i < r->cells_count; i++) {
+        const struct cell *c = &r->cells[i];
+        uint64_t cell_hash = c->kind == CELL_ROW ? key_hash : hash64_seeded(c->name, key_hash + c->kind);
+        for (uint32_t k = 0; k < c->count; k++) sum += version_term(cell_hash, &cell_versions(r, c)[k], t);
+        for (uint32_t k = 0; k < c->counters_count; k++)
+            if (counter_live(&cell_counters(r, c)[k])) sum += counter_term(cell_hash, &cell_counters(r, c)[k], t);
+    }
     return sum;
 }

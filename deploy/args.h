@@ -17,7 +17,13 @@ struct run;
     X(pause, "NODE...", "", "stop the process where it is (SIGSTOP)")                                                                                \
     X(resume, "NODE...", "", "let it go on (SIGCONT)")                                                                                               \
     X(do, "DC|NODE \"COMMAND\"", "raw", "run a Redis command there; quoting as in redis-cli")                                                        \
-    X(conflicts, "[DC|NODE] [KEY]", "limit", "the conflict journal: what lost, with its value, and against what; of keys that begin with KEY")       \
+    X(conflicts, "[DC|NODE] [KEY] | list [TABLE|KEY] | show ID | resolve ID | resolve --table T | export [ID] | restore ID [DOT]",                   \
+      "limit all at take rule value edit table out",                                                                                                 \
+      "what lost, with its value, and against what; the inbox of conflicts: to list, show by column, resolve, write out, bring a loser back")        \
+    X(table, "list | set NAME POLICY | reset NAME", "at settings force",                                                                             \
+      "which policy settles the conflicts of a table: lww, priority, merge, record, handler:NAME")                                                   \
+    X(handler, "new NAME | check NAME.so | list | install NAME.so", "settings recorded into force",                                                  \
+      "conflict handlers in C (conflict/HANDLERS.md): a new project in --dir, the admission check, what nodes have; --dir names the cluster")        \
     X(help, "[VERB]", "", "this text")                                                                                                               \
     X(version, "", "", "the version")
 
@@ -36,6 +42,18 @@ struct run;
     X(loss, true, "1%", "of the frames")                                                                                                             \
     X(rate, true, "1mbit", "bits per second; bytes per second as 100kb, 1mb")                                                                        \
     X(limit, true, "N", "show so many entries (default 1000)")                                                                                       \
+    X(settings, true, "JSON", "the table's settings, as the handler gets them (default {})")                                                         \
+    X(recorded, true, "FILE", "check it on these conflicts too: what `truce conflicts export` writes, and what they expect")                         \
+    X(into, true, "D", "the directory of handlers (default: that of the cluster in --dir)")                                                          \
+    X(force, false, "", "also what the admission check did not admit")                                                                               \
+    X(all, false, "", "closed conflicts too")                                                                                                        \
+    X(at, true, "DC|NODE", "ask there (default: the first that answers)")                                                                            \
+    X(take, true, "DC|DOT", "resolve with the version of this datacenter, or of this dot")                                                           \
+    X(rule, true, "RULE", "resolve by rule: latest, earliest, priority, longest")                                                                    \
+    X(value, true, "V", "resolve with this value; of a hash a JSON object of its columns")                                                           \
+    X(edit, false, "", "resolve with what you make of the versions in $EDITOR")                                                                      \
+    X(table, true, "T", "all conflicts of this table")                                                                                               \
+    X(out, true, "FILE", "write to this file")                                                                                                       \
     X(raw, false, "", "replies without types and quotes, as redis-cli prints them into a pipe")
 
 struct args {

@@ -28,6 +28,7 @@ const char *node_name(const struct local *l, uint32_t node) { return l->cluster-
 void local_finish(struct local *l) {
     if (l->lock >= 0) close(l->lock);
     free(l->dir);
+    if (l->cluster != NULL) cluster_finish(l->cluster);
     free(l->cluster);
     *l = (struct local){.lock = -1};
 }
@@ -95,10 +96,22 @@ bool local_exists(const char *dir) {
     return exists;
 }
 
+/* One directory of handlers for all nodes; where its path would be too long, each looks into its own data directory. */
+static void add_handlers_dir(json_t *file, const char *dir) {
+    char *whole = realpath(dir, NULL);
+    if (whole == NULL) return;
+    char *handlers = path_of(whole, "handlers", NULL);
+    if (strlen(handlers) < sizeof((struct cluster *)0)->handlers_dir) json_object_set_new(file, "handlers", json_pack("{s:s}", "dir", handlers));
+    free(handlers);
+    free(whole);
+}
+
 bool local_write(const char *dir, const struct local_plan *p, struct buf *why) {
     char *path = path_of(dir, "cluster.json", NULL), *fresh = path_of(dir, "cluster.json.new", NULL);
     json_t *file = plan_json(p, "local");
-    bool ok = make_dirs(dir) && json_dump_file(file, fresh, JSON_INDENT(2)) == 0 && rename(fresh, path) == 0;
+    bool ok = make_dirs(dir);
+    if (ok) add_handlers_dir(file, dir);
+    ok = ok && json_dump_file(file, fresh, JSON_INDENT(2)) == 0 && rename(fresh, path) == 0;
     if (!ok) buf_printf(why, "%s: %s", path, strerror(errno));
     json_decref(file);
     free(path);

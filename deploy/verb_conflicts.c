@@ -1,8 +1,9 @@
-/* conflicts: what lost, with its value, and against what. */
+/* conflicts: what lost, with its value, and against what; the inbox is in verb_inbox.c. */
 #include "client.h"
 #include "print.h"
 #include "run.h"
 #include "units.h"
+#include "verb_inbox.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,12 +87,8 @@ static void show_journal(struct run *r, const char *node, const char *key, const
     json_object_set_new(r->json, "conflicts", list);
 }
 
-int verb_conflicts(struct run *r) {
-    uint64_t limit = 1000;
-    if (r->args.limit && !parse_count(r->args.limit, 1, UINT32_MAX, &limit))
-        return fail(r, EXIT_USAGE, "--limit: expected a number from 1 to %u, got %s", UINT32_MAX, r->args.limit);
-    int code = run_open(r, false);
-    if (code != 0) return code;
+static int show_losers(struct run *r, uint64_t limit) {
+    int code = 0;
     struct buf why = {0};
     const char *key = NULL;
     int node = node_of_words(r, &key, &why);
@@ -103,4 +100,14 @@ int verb_conflicts(struct run *r) {
     freeReplyObject(reply);
     buf_finish(&why);
     return code;
+}
+
+int verb_conflicts(struct run *r) {
+    uint64_t limit = 1000;
+    if (r->args.limit && !parse_count(r->args.limit, 1, UINT32_MAX, &limit))
+        return fail(r, EXIT_USAGE, "--limit: expected a number from 1 to %u, got %s", UINT32_MAX, r->args.limit);
+    int code = run_open(r, false);
+    if (code != 0) return code;
+    inbox_verb *verb = r->args.words_count > 0 ? inbox_verb_of(r->args.words[0]) : NULL;
+    return verb ? verb(r, limit) : show_losers(r, limit);
 }

@@ -13,18 +13,7 @@
 #define SHOWN_MAX      60 /* bytes of a file's own text in a message */
 #define PLACE_MAX      256
 #define MIB            (UINT64_C(1024) * 1024)
-
-static const char *const policy_names[] = {
-#define X(name, text, doc) [POLICY_##name] = text,
-    POLICIES(X)
-#undef X
-};
-#define POLICIES_COUNT (sizeof policy_names / sizeof *policy_names)
-
-const char *policy_name(enum policy p) {
-    assert((size_t)p < POLICIES_COUNT);
-    return policy_names[p];
-}
+#define DAY_MS         (UINT64_C(24) * 60 * 60 * 1000)
 
 /* ---- what is wrong, and where ---- */
 struct loader {
@@ -110,7 +99,7 @@ static bool no_other_keys(struct loader *l, const char *place, const json_t *obj
         while (k < count && strcmp(keys[k], key) != 0) k++;
         if (k < count) continue;
         struct buf expected = {0};
-        buf_text(&expected, count == 1 ? "no other key than " : "no other keys than ");
+        buf_text(&expected, "no other keys than ");
         for (k = 0; k < count; k++) buf_printf(&expected, "%s%s", k == 0 ? "" : ", ", keys[k]);
         buf_u8(&expected, 0);
         put_expected(l, place, (const char *)expected.p);
@@ -125,12 +114,12 @@ static bool no_other_keys(struct loader *l, const char *place, const json_t *obj
 #define NO_OTHER_KEYS(l, place, object, keys) no_other_keys(l, place, object, keys, sizeof keys / sizeof *keys)
 
 /* ---- values ---- */
-static bool load_number(struct loader *l, const json_t *root, const char *key, int64_t min, int64_t max, int64_t *into) {
-    const json_t *v = json_object_get(root, key);
-    char expected[80];
+static bool load_number(struct loader *l, const char *place, const json_t *object, const char *key, int64_t min, int64_t max, int64_t *into) {
+    const json_t *v = json_object_get(object, key);
+    char expected[80], here[PLACE_MAX];
     if (v == NULL) return true; /* the default stands */
     snprintf(expected, sizeof expected, "a whole number from %" PRId64 " to %" PRId64, min, max);
-    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) return wrong(l, key, expected, v);
+    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max) return wrong(l, within(here, place, key), expected, v);
     *into = json_integer_value(v);
     return true;
 }
@@ -310,38 +299,51 @@ static bool check_endpoints_differ(struct loader *l) {
     return true;
 }
 
-static bool load_policy(struct loader *l, const char *place, const json_t *table, enum policy *ret) {
+static bool load_policy(struct loader *l, const char *place, const json_t *table, struct cluster_table *t) {
     const json_t *v = json_object_get(table, "conflict");
     char here[PLACE_MAX];
-    struct buf expected = {0};
-    for (size_t i = 0; i < POLICIES_COUNT; i++) {
-        if (json_is_string(v) && strcmp(json_string_value(v), policy_names[i]) == 0) {
-            *ret = (enum policy)i;
-            buf_finish(&expected);
-            return true;
-        }
-        buf_printf(&expected, "%s\"%s\"", i == 0 ? "" : " or ", policy_names[i]);
+    struct buf why = {0};
+    /* What is no text is no policy either: it is refused in the same words. */
+    bool ok = policy_parse(slice_text(json_is_string(v) ? json_string_value(v) : ""), &t->policy, &t->chain, &why);
+    if (!ok) {
+        buf_clear(l->why);
+        buf_printf(l->why, "%s: %s: %.*s, got ", l->file, within(here, place, "conflict"), (int)why.n, (const char *)why.p);
+        put_value(l->why, v);
     }
-    buf_u8(&expected, 0);
-    wrong(l, within(here, place, "conflict"), (const char *)expected.p, v);
-    buf_finish(&expected);
-    return false;
+    buf_finish(&why);
+    return ok;
+}
+
+static bool load_settings(struct loader *l, const char *place, const json_t *table, struct cluster_table *t) {
+    const json_t *v = json_object_get(table, "settings");
+    char here[PLACE_MAX];
+    if (v == NULL) return true;
+    within(here, place, "settings");
+    if (t->policy != POLICY_HANDLER) return wrong_because(l, here, "settings only beside a policy handler:NAME", "%s", policy_name(t->policy));
+    if (!json_is_object(v)) return wrong(l, here, "an object for the handlers", v);
+    struct buf why = {0};
+    char *text = json_dumps(v, JSON_COMPACT);
+    bool ok = text != NULL && settings_parse(slice_text(text), &t->settings, &why);
+    free(text);
+    buf_finish(&why);
+    return ok || wrong_because(l, here, "settings of at most 64 KiB", "more");
 }
 
 static bool load_table(struct loader *l, const char *key, const json_t *v) {
-    static const char *const keys[] = {"conflict"};
+    static const char *const keys[] = {"conflict", "settings"};
     struct cluster *c = l->c;
     char here[PLACE_MAX];
     bool is_rest = strcmp(key, "*") == 0;
     if (!is_rest && !name_key(l, "tables", key)) return false;
+    if (strcmp(key, TABLE_RESERVED) == 0)
+        return wrong_because(l, "tables", "tables of other names", "\"%s\", which holds Truce's own definitions", key);
     within(here, "tables", key);
     if (!json_is_object(v)) return wrong(l, here, "an object with conflict", v);
     if (!NO_OTHER_KEYS(l, here, v, keys)) return false;
-    if (is_rest) return load_policy(l, here, v, &c->policy);
-    if (c->tables_count == TABLES_MAX) return wrong_because(l, "tables", "at most 1024 tables", "more");
-    struct cluster_table *t = &c->tables[c->tables_count++];
+    if (!is_rest && c->tables_count == TABLES_MAX) return wrong_because(l, "tables", "at most 1024 tables", "more");
+    struct cluster_table *t = is_rest ? &c->rest : &c->tables[c->tables_count++];
     memcpy(t->name, key, strlen(key) + 1);
-    return load_policy(l, here, v, &t->policy);
+    return load_policy(l, here, v, t) && load_settings(l, here, v, t);
 }
 
 static bool load_tables(struct loader *l, const json_t *root) {
@@ -356,14 +358,63 @@ static bool load_tables(struct loader *l, const json_t *root) {
     return ok;
 }
 
+/* ---- handlers and the journal ---- */
+static bool is_forced(const struct cluster *c, const char *name) {
+    for (uint32_t i = 0; i < c->handlers_forced_count; i++) {
+        if (strcmp(c->handlers_forced[i], name) == 0) return true;
+    }
+    return false;
+}
+
+static bool load_forced(struct loader *l, const json_t *handlers) {
+    static const char place[] = "handlers.forced";
+    struct cluster *c = l->c;
+    const json_t *v = json_object_get(handlers, "forced"), *name;
+    size_t i;
+    if (v == NULL) return true;
+    if (!json_is_array(v)) return wrong(l, place, "an array of names", v);
+    if (json_array_size(v) > HANDLERS_MAX) return wrong_because(l, place, "at most 64 names", "%zu", json_array_size(v));
+    json_array_foreach(v, i, name) {
+        if (!json_is_string(name) || !name_allowed(slice_text(json_string_value(name)))) return wrong(l, place, name_wanted, name);
+        if (is_forced(c, json_string_value(name))) return wrong_because(l, place, "each name once", "\"%s\" twice", json_string_value(name));
+        memcpy(c->handlers_forced[c->handlers_forced_count++], json_string_value(name), json_string_length(name) + 1);
+    }
+    return true;
+}
+
+static bool load_handlers(struct loader *l, const json_t *root) {
+    static const char *const keys[] = {"dir", "forced"};
+    const json_t *v = json_object_get(root, "handlers");
+    if (v == NULL) return true;
+    if (!json_is_object(v)) return wrong(l, "handlers", "an object with dir or forced", v);
+    if (!NO_OTHER_KEYS(l, "handlers", v, keys)) return false;
+    const json_t *dir = json_object_get(v, "dir");
+    size_t n = json_string_length(dir);
+    if (dir != NULL && (n == 0 || n > sizeof l->c->handlers_dir - 1)) return wrong(l, "handlers.dir", "a path of 1 to 255 bytes", dir);
+    if (dir != NULL) memcpy(l->c->handlers_dir, json_string_value(dir), n + 1);
+    return load_forced(l, v);
+}
+
+static bool load_journal(struct loader *l, const json_t *root) {
+    static const char *const keys[] = {"days", "entries"};
+    const json_t *v = json_object_get(root, "journal");
+    int64_t days = 30, entries = 1000000;
+    if (v != NULL && !json_is_object(v)) return wrong(l, "journal", "an object with days or entries", v);
+    bool ok = v == NULL || (NO_OTHER_KEYS(l, "journal", v, keys) && load_number(l, "journal", v, "days", 0, JOURNAL_DAYS_MAX, &days) &&
+                            load_number(l, "journal", v, "entries", 0, JOURNAL_ENTRIES_MAX, &entries));
+    l->c->journal_ms = (uint64_t)days * DAY_MS;
+    l->c->journal_entries_max = (uint64_t)entries;
+    return ok;
+}
+
 static bool load_sizes(struct loader *l, const json_t *root) {
     struct cluster *c = l->c;
     int64_t clock_bound_ms = 500, memory_mb = 256, log_budget_mb = 1024, clients_max = 10000, siblings_max = 64;
-    bool ok = load_number(l, root, "clock_bound_ms", 1, CLOCK_BOUND_MS_MAX, &clock_bound_ms) &&
-              load_number(l, root, "memory_mb", MEMORY_MB_MIN, MEMORY_MB_MAX, &memory_mb) &&
-              load_number(l, root, "log_budget_mb", 1, LOG_BUDGET_MB_MAX, &log_budget_mb) &&
-              load_number(l, root, "clients_max", 1, CLIENTS_MAX, &clients_max) &&
-              load_number(l, root, "siblings_max", 2, SIBLINGS_MAX, &siblings_max);
+    bool ok = load_number(l, "", root, "clock_bound_ms", 1, CLOCK_BOUND_MS_MAX, &clock_bound_ms) &&
+              load_number(l, "", root, "memory_mb", MEMORY_MB_MIN, MEMORY_MB_MAX, &memory_mb) &&
+              load_number(l, "", root, "log_budget_mb", 1, LOG_BUDGET_MB_MAX, &log_budget_mb) &&
+              load_number(l, "", root, "clients_max", 1, CLIENTS_MAX, &clients_max) &&
+              load_number(l, "", root, "siblings_max", 2, SIBLINGS_MAX, &siblings_max);
     c->clock_bound_ms = (uint64_t)clock_bound_ms;
     c->memory_bytes_max = (uint64_t)memory_mb * MIB;
     c->log_bytes_max = (uint64_t)log_budget_mb * MIB;
@@ -373,13 +424,38 @@ static bool load_sizes(struct loader *l, const json_t *root) {
 }
 
 static bool load_root(struct loader *l, const json_t *root) {
-    static const char *const keys[] = {"cluster",        "datacenters", "tables",        "password",    "secret",      "fsync",
-                                       "clock_bound_ms", "memory_mb",   "log_budget_mb", "clients_max", "siblings_max"};
+    static const char *const keys[] = {"cluster", "datacenters",    "tables",    "handlers",      "journal",     "password",    "secret",
+                                       "fsync",   "clock_bound_ms", "memory_mb", "log_budget_mb", "clients_max", "siblings_max"};
     if (!json_is_object(root)) return wrong(l, "", "an object with cluster and datacenters", root);
     l->c->fsync = true;
+    l->c->rest = (struct cluster_table){.name = "*", .policy = POLICY_MERGE};
     return NO_OTHER_KEYS(l, "", root, keys) && load_name(l, root, "cluster", l->c->name) && load_dcs(l, root) && check_endpoints_differ(l) &&
-           load_tables(l, root) && load_secret(l, root, "password", l->c->password) && load_secret(l, root, "secret", l->c->secret) &&
-           load_flag(l, root, "fsync", &l->c->fsync) && load_sizes(l, root);
+           load_tables(l, root) && load_handlers(l, root) && load_journal(l, root) && load_secret(l, root, "password", l->c->password) &&
+           load_secret(l, root, "secret", l->c->secret) && load_flag(l, root, "fsync", &l->c->fsync) && load_sizes(l, root);
+}
+
+/* ---- what nodes must agree about ---- */
+static void put_table(struct buf *out, const struct cluster_table *t) {
+    struct buf policy = {0};
+    policy_format(t->policy, &t->chain, &policy);
+    buf_slice(out, slice_text(t->name));
+    buf_slice(out, buf_slice_of(&policy));
+    buf_slice(out, slice_text(t->settings == NULL ? "{}" : t->settings));
+    buf_finish(&policy);
+}
+
+static uint64_t hash_definitions(const struct cluster *c) {
+    struct buf text = {0};
+    for (uint32_t i = 0; i < c->dcs_count; i++) {
+        if (c->dcs[i].priority == 0) continue; /* as one that is not in the file: a datacenter may be added */
+        buf_slice(&text, slice_text(c->dcs[i].name));
+        buf_u32(&text, (uint32_t)c->dcs[i].priority);
+    }
+    put_table(&text, &c->rest);
+    for (uint32_t i = 0; i < c->tables_count; i++) put_table(&text, &c->tables[i]);
+    uint64_t hash = hash64(buf_slice_of(&text));
+    buf_finish(&text);
+    return hash;
 }
 
 /* ---- the file ---- */
@@ -396,10 +472,21 @@ bool cluster_parse(const char *name, struct slice json, struct cluster *ret, str
     if (root == NULL) return not_json(name, &error, why);
     struct loader l = {.file = name, .c = xcalloc(1, sizeof *l.c), .why = why};
     bool ok = load_root(&l, root);
-    if (ok) *ret = *l.c;
+    if (ok) {
+        l.c->definitions_hash = hash_definitions(l.c);
+        *ret = *l.c;
+    } else {
+        cluster_finish(l.c);
+    }
     free(l.c);
     json_decref(root);
     return ok;
+}
+
+void cluster_finish(struct cluster *c) {
+    free(c->rest.settings);
+    for (uint32_t i = 0; i < c->tables_count; i++) free(c->tables[i].settings);
+    memset(c, 0, sizeof *c);
 }
 
 static bool read_whole(const char *path, struct buf *out, struct buf *why) {

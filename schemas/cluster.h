@@ -2,17 +2,37 @@
 #pragma once
 #include "origin.h"
 
-#define DCS_MAX    32
-#define NODES_MAX  128
-#define TABLES_MAX 1024
+#define DCS_MAX      32
+#define NODES_MAX    128
+#define TABLES_MAX   1024
+#define HANDLERS_MAX 64
 
-#define POLICIES(X) X(LWW, "lww", "the version of greatest (stamp, origin) is read")
+#define POLICIES(X)                                                                                                                                  \
+    X(LWW, "lww", "whole rows: the version of greatest (stamp, origin) is read")                                                                     \
+    X(PRIORITY, "priority", "whole rows: the version from the datacenter of highest priority, then of greatest (stamp, origin)")                     \
+    X(MERGE, "merge", "per column: the last writer; counters add up; sets keep what was added; a delete removes what it had seen")                   \
+    X(RECORD, "record", "whole rows: read as `priority`, and the conflict stays open until somebody resolves it")                                    \
+    X(HANDLER, "handler", "whole rows: what a handler in C makes of the siblings; until it has answered, read as `record`")
 enum policy {
 #define X(name, text, doc) POLICY_##name,
     POLICIES(X)
 #undef X
 };
 const char *policy_name(enum policy p);
+
+/* `handler:first,second`: each may pass to the next; the last may be a built-in policy, and is `record` where none is named. */
+#define HANDLERS_CHAIN_MAX 8
+struct handler_chain {
+    uint32_t count;
+    char names[HANDLERS_CHAIN_MAX][NAME_LEN_MAX + 1];
+};
+/* "lww", "handler:longest,lww"...; false: *why says "expected ..." in one line. chain->count is 0 but for POLICY_HANDLER. */
+bool policy_parse(struct slice text, enum policy *ret, struct handler_chain *ret_chain, struct buf *why);
+void policy_format(enum policy p, const struct handler_chain *chain, struct buf *out);
+
+#define SETTINGS_BYTES_MAX (64u * 1024)
+/* The settings that a table gives its handlers, a JSON object: as compact text with sorted keys, to be freed. False: *why as above. */
+bool settings_parse(struct slice json, char **ret, struct buf *why);
 
 struct cluster_node {
     uint32_t dc;   /* index into dcs */
@@ -28,9 +48,12 @@ struct cluster_dc {
     uint32_t first_node, nodes_count; /* into nodes, ascending by number */
 };
 
+#define TABLE_RESERVED "truce" /* definitions that change at run time are its rows (conflict/rules.h) */
 struct cluster_table {
     char name[NAME_LEN_MAX + 1];
     enum policy policy;
+    struct handler_chain chain;
+    char *settings; /* JSON text, compact, keys sorted: what handlers get; NULL: none were given */
 };
 
 #define CLOCK_BOUND_MS_MAX (60u * 60 * 1000)
@@ -53,16 +76,26 @@ struct cluster {
     uint32_t dcs_count, nodes_count, tables_count;
     struct cluster_dc dcs[DCS_MAX]; /* in order of name */
     struct cluster_node nodes[NODES_MAX];
-    enum policy policy;                      /* of table `*`: default lww */
-    struct cluster_table tables[TABLES_MAX]; /* the others, in order of name */
+    struct cluster_table rest;               /* table `*`: default merge */
+    struct cluster_table tables[TABLES_MAX]; /* the others, in order of name; `truce` is reserved */
+    char handlers_dir[256];                  /* "handlers": {"dir": ...}; empty: `handlers` in the data directory */
+    char handlers_forced[HANDLERS_MAX][NAME_LEN_MAX + 1];
+    uint32_t handlers_forced_count; /* "forced": run though the admission check refused them */
+    uint64_t journal_ms;            /* "journal": {"days": 30, "entries": 1000000}: closed entries are kept so long, and at most so many */
+    uint64_t journal_entries_max;
+    uint64_t definitions_hash; /* of tables, and of priorities other than 0: nodes of one cluster must agree */
 };
 
-/* Fill *ret from a file, or from text (`name` stands for the file in messages). False: *why holds one line such as
+#define JOURNAL_DAYS_MAX    36500u
+#define JOURNAL_ENTRIES_MAX 1000000000u
+
+/* Fill *ret from a file, or from text (`name` stands for the file in messages); cluster_finish it. False: *why holds one line such as
  *   cluster.json: datacenters.us.nodes.1.client: expected "host:port", got 7001
  *   cluster.json:12:3: '}' expected near end of file
  * Unknown and duplicate keys, and values out of range, are errors. */
 bool cluster_load(const char *path, struct cluster *ret, struct buf *why);
 bool cluster_parse(const char *name, struct slice json, struct cluster *ret, struct buf *why);
+void cluster_finish(struct cluster *c); /* frees what it points to; c is empty */
 
 /* Index of a node by name ("us-1"), or by DC and number; -1: none. */
 int cluster_find(const struct cluster *c, struct slice node_name);

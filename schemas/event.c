@@ -25,6 +25,7 @@ void event_finish(struct event *e) {
     free(e->changes);
     free(e->unseen_pool);
     free(e->slots);
+    delta_finish(&e->delta);
     *e = (struct event){0};
 }
 
@@ -38,7 +39,9 @@ static void *with_room(void *array, uint32_t count, uint32_t *cap, size_t size) 
 
 /* Do not hold on to what one huge event needed. */
 static void drop_large_scratch(struct event *e) {
-    if (e->deps_cap <= SCRATCH_MAX && e->changes_cap <= SCRATCH_MAX && e->unseen_cap <= SCRATCH_MAX && e->slots_cap <= 4 * SCRATCH_MAX) return;
+    const struct delta *d = &e->delta;
+    bool small = e->deps_cap <= SCRATCH_MAX && e->changes_cap <= SCRATCH_MAX && e->unseen_cap <= SCRATCH_MAX && e->slots_cap <= 4 * SCRATCH_MAX;
+    if (small && d->ops_cap <= SCRATCH_MAX && d->resets_cap <= SCRATCH_MAX && d->unseen_cap <= SCRATCH_MAX) return;
     event_finish(e);
 }
 
@@ -74,16 +77,52 @@ static void read_unseen(struct reader *r, struct event *e, struct change *c, str
     }
 }
 
+/* Dots that versions of single cells have are among the unseen of their change; both are in canonical order. */
+static bool unseen_within(const struct delta *d, const struct dot *all, uint32_t count, const struct origins *t) {
+    for (uint32_t i = 0; d->unseen_count != 0 && i < d->ops_count; i++) {
+        const struct delta_op *op = &d->ops[i];
+        uint32_t at = 0;
+        for (uint32_t k = 0; k < op->unseen_count; k++) {
+            while (at < count && dot_compare(t, all[at], op->unseen[k]) < 0) at++;
+            if (at == count || !dot_equal(all[at], op->unseen[k])) return false;
+        }
+    }
+    return true;
+}
+
+static bool read_delta(struct reader *r, struct event *e, struct change *c, struct origins *t) {
+    c->content = read_slice(r);
+    if (r->bad || !delta_decode(&e->delta, c->content, e->dot, e->stamp, t)) return false;
+    const struct dot *all = c->unseen_count == 0 ? NULL : e->unseen_pool + (e->unseen_count - c->unseen_count);
+    return unseen_within(&e->delta, all, c->unseen_count, t);
+}
+
+/* What follows the unseen, by op. False: not allowed. */
+static bool read_effect(struct reader *r, struct event *e, struct change *c, struct origins *t) {
+    switch (c->op) {
+    case CHANGE_DELETE:
+    case CHANGE_REAP: return true;
+    case CHANGE_PUT: c->content = read_slice(r); return content_check(c->content);
+    case CHANGE_MERGE: return read_delta(r, e, c, t);
+    case CHANGE_ANSWER:
+        c->content = read_slice(r);
+        c->generation = read_u8(r);
+        c->inputs = read_u64(r);
+        return c->generation >= 1 && (c->content.n == 0 || content_check(c->content));
+    case CHANGE_RECORD:
+        c->content = read_slice(r);
+        return c->unseen_count >= 2 && content_type(c->content) == CONTENT_HASH && content_check(c->content);
+    }
+    return false;
+}
+
 static void read_change(struct reader *r, struct event *e, struct change *c, struct origins *t) {
     uint8_t op = read_u8(r);
-    c->op = (enum change_op)op;
-    c->key = read_slice(r);
-    if (r->bad || op < CHANGE_PUT || op > CHANGE_REAP || c->key.n > KEY_BYTES_MAX) return read_refuse(r);
+    *c = (struct change){.op = (enum change_op)op, .key = read_slice(r)};
+    if (r->bad || c->key.n > KEY_BYTES_MAX) return read_refuse(r);
     read_unseen(r, e, c, t);
-    c->content = (struct slice){0};
-    if (r->bad || op != CHANGE_PUT) return;
-    c->content = read_slice(r);
-    if (r->bad || !content_check(c->content)) read_refuse(r);
+    if (r->bad) return;
+    if (!read_effect(r, e, c, t)) read_refuse(r);
 }
 
 static void read_changes(struct reader *r, struct event *e, struct origins *t) {
@@ -171,7 +210,8 @@ void event_begin(struct buf *out, stamp_t stamp, uint64_t previous, const struct
 }
 
 void event_change(struct buf *out, const struct change *c, const struct origins *t) {
-    assert(c->op >= CHANGE_PUT && c->op <= CHANGE_REAP && c->key.n <= KEY_BYTES_MAX);
+    assert(c->op >= CHANGE_PUT && c->op <= CHANGE_RECORD && c->key.n <= KEY_BYTES_MAX);
+    assert(c->op != CHANGE_RECORD || c->unseen_count >= 2);
     buf_u8(out, (uint8_t)c->op);
     buf_slice(out, c->key);
     buf_varint(out, c->unseen_count);
@@ -179,7 +219,12 @@ void event_change(struct buf *out, const struct change *c, const struct origins 
         assert(i == 0 || dot_compare(t, c->unseen[i - 1], c->unseen[i]) < 0);
         dot_encode(t, c->unseen[i], out);
     }
-    if (c->op == CHANGE_PUT) buf_slice(out, c->content);
+    if (c->op == CHANGE_DELETE || c->op == CHANGE_REAP) return;
+    buf_slice(out, c->content);
+    if (c->op != CHANGE_ANSWER) return;
+    assert(c->generation >= 1);
+    buf_u8(out, c->generation);
+    buf_u64(out, c->inputs);
 }
 
 /* ---- blocks ---- */

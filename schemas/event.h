@@ -3,23 +3,32 @@
  * event body:  u64 stamp, u64 previous (checksum of the origin's previous event body, 0 for the first),
  *              varint count of deps, dots in canonical order (the difference to the deps of the origin's previous event; never its own origin),
  *              varint count of changes (>= 1), changes
- * change:      u8 op, slice key, varint count of unseen, dots in canonical order (live siblings that the writer had not seen),
- *              and for PUT: slice content
+ *
+ * change:      u8 op, slice key, varint count of unseen, dots in canonical order, then by op
+ *              PUT     slice content
+ *              MERGE   slice delta (delta.h)
+ *              ANSWER  slice content (nothing: a tombstone), u8 generation (>= 1), u64 inputs
+ *              RECORD  slice content (a hash)
+ *
+ *              unseen: live siblings that the writer had not seen; for RECORD the siblings that were looked at, two or more
+ *
  * block:       u8 version (EVENT_VERSION), origin, varint first number, varint count (>= 1), then for each event: slice body
  *
  * A body is made once, at its origin, and is the same bytes in every log and on every link. An event changes a row once. */
 #pragma once
-#include "content.h"
-#include "stamp.h"
+#include "delta.h"
 #include "vv.h"
 
-#define EVENT_VERSION   1
+#define EVENT_VERSION   2
 #define EVENT_BYTES_MAX (8u * 1024 * 1024)
 
 #define CHANGE_OPS(X)                                                                                                                                \
     X(PUT, 1, "the row's new content")                                                                                                               \
     X(DELETE, 2, "a tombstone")                                                                                                                      \
-    X(REAP, 3, "remove what was seen and had expired; no version is added")
+    X(REAP, 3, "remove what was seen and had expired; no version is added")                                                                          \
+    X(MERGE, 4, "operations on cells, of a table that merges")                                                                                       \
+    X(ANSWER, 5, "the row's new content, as a handler answered")                                                                                     \
+    X(RECORD, 6, "a handler gave no answer for just these siblings: they stay as they are; no version is added. The content, a hash, says why")
 enum change_op {
 #define X(name, number, doc) CHANGE_##name = number,
     CHANGE_OPS(X)
@@ -30,9 +39,11 @@ const char *change_op_name(enum change_op op);
 struct change {
     enum change_op op;
     struct slice key;
-    struct slice content;     /* PUT only */
+    struct slice content;     /* PUT, ANSWER, RECORD; MERGE: the delta */
     const struct dot *unseen; /* unseen_count of them */
     uint32_t unseen_count;
+    uint8_t generation; /* ANSWER: one more than the greatest among the siblings that it settles */
+    uint64_t inputs;    /* ANSWER: names the siblings, the handlers and their settings that it was made of (conflict/handler.h) */
 };
 
 /* One decoded event. Slices borrow from the bytes that it was decoded from; the arrays belong to it and are reused by the next decode. */
@@ -50,6 +61,7 @@ struct event {
     uint32_t unseen_count, unseen_cap;
     uint32_t *slots; /* room for the search for equal keys */
     uint32_t slots_cap;
+    struct delta delta; /* room for the check of a MERGE */
 };
 void event_finish(struct event *e);
 /* The whole body is checked (contents, canonical order, limits) before anything is returned. False: malformed; `e` must not be used. */

@@ -36,6 +36,7 @@ static void put_hello(const struct message *m, struct buf *out) {
     buf_u64(out, m->hello.incarnation);
     buf_u64(out, m->hello.run);
     buf_u64(out, m->hello.secret);
+    buf_u64(out, m->hello.definitions);
 }
 
 static void read_hello(struct reader *r, struct message *m) {
@@ -46,6 +47,7 @@ static void read_hello(struct reader *r, struct message *m) {
     m->hello.incarnation = read_u64(r);
     m->hello.run = read_u64(r);
     m->hello.secret = read_u64(r);
+    m->hello.definitions = read_u64(r);
     if (node == 0 || node > UINT16_MAX || !name_allowed(m->hello.cluster) || !name_allowed(m->hello.dc)) read_refuse(r);
 }
 
@@ -167,7 +169,7 @@ static void put_answer(const struct message *m, const struct origins *t, struct 
     buf_varint(out, m->answer.session);
     buf_varint(out, m->answer.request);
     buf_u8(out, m->answer.pinned != 0);
-    buf_u8(out, m->answer.dot.n != 0);
+    buf_u8(out, m->answer.dot.n == 0 ? 0 : m->answer.wrote ? 2 : 1);
     if (m->answer.dot.n != 0) dot_encode(t, m->answer.dot, out);
     buf_put(out, m->answer.reply.p, m->answer.reply.n);
 }
@@ -176,7 +178,10 @@ static void read_answer(struct reader *r, struct origins *t, struct message *m) 
     m->answer.session = read_varint(r);
     m->answer.request = read_varint(r);
     m->answer.pinned = read_flag(r);
-    m->answer.dot = read_flag(r) ? dot_decode(r, t) : (struct dot){ORIGIN_NONE, 0};
+    uint8_t dot = read_u8(r);
+    if (dot > 2) read_refuse(r);
+    m->answer.wrote = dot == 2;
+    m->answer.dot = dot ? dot_decode(r, t) : (struct dot){ORIGIN_NONE, 0};
     m->answer.reply = read_bytes(r, (size_t)(r->end - r->p));
 }
 
@@ -230,7 +235,7 @@ static enum frame_result bad(const char *why, const char **ret_why) {
 static const char *check_start(struct slice bytes, uint32_t length) {
     if (length < FRAME_OVERHEAD - LENGTH_BYTES) return "expected a frame of at least 14 bytes";
     if (length > FRAME_BYTES_MAX - LENGTH_BYTES) return "expected a frame of at most 16 MiB";
-    if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 1";
+    if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 2";
     if (bytes.n > 5 && (bytes.p[5] < MESSAGE_HELLO || bytes.p[5] > MESSAGE_ANSWER)) return "expected a message type from 1 to 8";
     return NULL;
 }

@@ -6,12 +6,12 @@
 #pragma once
 #include "event.h"
 
-#define MESSAGE_VERSION 1
+#define MESSAGE_VERSION 2
 #define FRAME_BYTES_MAX (16u * 1024 * 1024)
 #define FRAME_OVERHEAD  14u
 
 #define MESSAGES(X)                                                                                                                                  \
-    X(HELLO, 1, "who speaks: cluster, DC, node, incarnation of this run; first on every connection, both ways")                                      \
+    X(HELLO, 1, "who speaks: cluster and its definitions, DC, node, incarnation of this run; first on every connection, both ways")                  \
     X(REFUSE, 2, "why the connection or the subscription is refused, in words")                                                                      \
     X(SUBSCRIBE, 3, "send me all events beyond this VV, of these DCs' origins (none named: of all)")                                                 \
     X(EVENTS, 4, "a block of events for a subscription")                                                                                             \
@@ -38,6 +38,7 @@ struct message {
             uint64_t incarnation; /* 0: this run has not written */
             uint64_t run;         /* random per run: two runs under one identity are told apart */
             uint64_t secret;      /* hash of the cluster's secret, 0 without one */
+            uint64_t definitions; /* of the cluster file: nodes of one cluster must agree */
         } hello;
         struct {
             uint32_t subscription; /* 0: the connection itself */
@@ -83,6 +84,7 @@ struct message {
             uint64_t session, request;
             uint8_t pinned; /* the session watches or queues here: send all its commands */
             struct dot dot; /* n = 0: nothing to wait for */
+            bool wrote;     /* the dot is the session's own latest write */
             struct slice reply;
         } answer;
     };

@@ -42,6 +42,7 @@ struct link {
     uint64_t report_digest, report_hash;
     bool diverged;          /* same VV, other digest */
     int64_t clock_ahead_ms; /* its wall clock less ours, at its last heartbeat */
+    uint64_t report_ms;     /* its wall clock when it made the report */
 
     /* this node's subscription to the peer */
     uint32_t subscription, scope; /* 0: none */

@@ -30,6 +30,7 @@ enum command_flags {
     CMD_NO_MULTI = 1 << 4, /* not between MULTI and EXEC */
     CMD_NO_QUEUE = 1 << 5, /* runs at once between MULTI and EXEC: EXEC, DISCARD, WATCH, RESET, QUIT */
     CMD_ADMIN = 1 << 6,
+    CMD_MAY_WRITE = 1 << 7, /* some of its forms write: command_writes() */
 };
 
 struct command {
@@ -43,6 +44,8 @@ struct command {
 };
 /* NULL: unknown. Letters of either case. */
 const struct command *command_find(struct slice name);
+/* Does this request change rows? Then it runs at the leader. */
+bool command_writes(const struct command *cmd, const struct slice *argv, uint32_t argc);
 extern const struct command commands[];
 extern const uint32_t commands_count;
 

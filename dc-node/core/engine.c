@@ -52,6 +52,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     e->run = prng_next(&e->prng);
     e->incarnation = prng_next(&e->prng);
     e->origins = origins_create();
+    e->rules = rules_create(e->cluster);
     e->links = xcalloc(e->cluster->nodes_count, sizeof *e->links);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) e->links[i].subscription = (uint32_t)prng_next(&e->prng) | 1;
     e->channel_ids = prng_next(&e->prng) >> 16;
@@ -71,6 +72,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
         return STORE_FAILED;
     }
     tail_init(&e->tail, e->cluster->memory_bytes_max / 16, &e->vv);
+    handlers_create(e);
     *ret = e;
     return 0;
 }
@@ -79,6 +81,9 @@ void engine_destroy(struct engine *e) {
     if (!e) return;
     requests_finish(e);
     forward_finish(e);
+    handlers_finish(e);
+    journal_finish(e);
+    losses_finish(e);
     engine_drop_waiting(e);
     for (uint32_t o = 0; o < e->sources_cap; o++) {
         if (e->sources[o]) vv_finish(&e->sources[o]->deps);
@@ -91,12 +96,18 @@ void engine_destroy(struct engine *e) {
     rows_finish(&e->rows);
     tail_finish(&e->tail);
     event_finish(&e->event);
-    siblings_finish(&e->siblings);
+    row_finish(&e->row);
+    row_finish(&e->row_after);
+    row_finish(&e->row_loaded);
+    row_news_finish(&e->news);
+    delta_finish(&e->delta);
+    rules_destroy(e->rules);
     txn_finish(&e->txn);
     origins_destroy(e->origins);
     struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) vv_finish(vectors[i]);
-    struct buf *bufs[] = {&e->row_bytes, &e->body, &e->text, &e->page, &e->own_bodies, &e->loss_bytes, &e->tombstone_after, &e->identity};
+    struct buf *bufs[] = {&e->row_bytes,       &e->body,     &e->text, &e->page,        &e->own_bodies, &e->loss_bytes,
+                          &e->tombstone_after, &e->identity, &e->view, &e->definitions, &e->absent};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_finish(bufs[i]);
     for (size_t i = 0; i < e->answer_bufs_cap; i++) buf_finish(&e->answer_bufs[i]);
     void *arrays[] = {e->argv,        e->sources,      e->links,       e->catch_ups,       e->deps,
@@ -157,10 +168,10 @@ static void clear_updates(struct engine *e) {
     if (u->commit.metas_count) buf_clear(&e->identity);
     u->commit.blocks_count = u->commit.losses_count = u->commit.metas_count = u->commit.trims_count = 0;
     u->commit_needed = false;
-    u->out_count = u->answers_count = u->unblocked_count = u->drops_count = 0;
+    u->out_count = u->answers_count = u->unblocked_count = u->drops_count = u->handler_runs_count = 0;
+    u->reload_handlers = false;
     u->flush = NULL;
-    e->losses_count = 0;
-    buf_clear(&e->loss_bytes);
+    journal_clear(e);
     e->trims_count = 0;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
         if (e->links[i].out_listed) {
@@ -182,7 +193,9 @@ static void tick(struct engine *e) {
         engine_find_stable(e);
         trim_log(e);
         engine_collect(e);
+        if (!e->updates.fatal) journal_collect(e);
     }
+    if (!e->updates.fatal) handlers_tick(e);
 }
 
 void engine_step(struct engine *e, const struct input *in) {
@@ -199,12 +212,15 @@ void engine_step(struct engine *e, const struct input *in) {
     case INPUT_LINK_DOWN:
     case INPUT_FRAME: links_step(e, in); break;
     case INPUT_FLUSHED: flushed(e); break;
+    case INPUT_HANDLERS:
+    case INPUT_HANDLED: handlers_step(e, in); break;
     }
     if (in->type == INPUT_TICK && !e->updates.fatal) tick(e);
 }
 
 static void collect_commit(struct engine *e) {
     struct commit *c = &e->updates.commit;
+    journal_order(e);
     if (e->losses_count > e->loss_records_cap)
         e->loss_records = xrealloc(e->loss_records, (e->loss_records_cap = e->losses_count * 2) * sizeof *e->loss_records);
     for (size_t i = 0; i < e->losses_count; i++) {
@@ -229,6 +245,7 @@ const struct engine_updates *engine_updates(struct engine *e) {
     if (!e->updates.fatal) {
         forward_updates(e);
         requests_updates(e);
+        handlers_updates(e);
         e->ack_early_held = bug(e, BUG_ACK_EARLY) && !e->ack_early_held;
         if (!e->ack_early_held) engine_close_own_block(e);
         links_updates(e);
@@ -244,6 +261,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t engine_wake_us(const struct engine *e) {
     uint64_t wake = least(e->collect_due_us, least(links_wake_us(e), least(requests_wake_us(e), forward_wake_us(e))));
+    wake = least(wake, handlers_wake_us(e));
     if (!e->rows.flushing && e->rows.dirty_count) wake = least(wake, e->flush_due_us);
     return wake;
 }

@@ -17,6 +17,15 @@
 
 struct engine;
 
+/* A handler as the host has it. */
+struct known_handler {
+    char name[NAME_LEN_MAX + 1];
+    uint64_t hash; /* of its file */
+    bool usable;   /* admitted, or forced by name */
+    bool wants_base;
+    char why[256]; /* why it is not usable */
+};
+
 struct engine_options {
     const struct cluster *cluster; /* outlives the engine */
     uint32_t node;                 /* this node: index into cluster->nodes */
@@ -39,7 +48,9 @@ struct now {
     X(LINK_UP, "a connection to a peer is there, HELLO was exchanged and accepted")                                                                  \
     X(LINK_DOWN, "it is gone; what was on it may be lost")                                                                                           \
     X(FRAME, "one whole frame from a peer, unchecked")                                                                                               \
-    X(FLUSHED, "the flush under way is durable")
+    X(FLUSHED, "the flush under way is durable")                                                                                                     \
+    X(HANDLERS, "the handlers that the host has, all of them: at the start, and after reload_handlers")                                              \
+    X(HANDLED, "a handler's answer to a handler_run; one that crashed or took too long gives HANDLER_FAILED")
 enum input_type {
 #define X(name, doc) INPUT_##name,
     ENGINE_INPUTS(X)
@@ -52,10 +63,14 @@ struct input {
     uint64_t session;         /* OPEN, CLOSE, REQUEST */
     const struct slice *argv; /* REQUEST: argc >= 1 */
     uint32_t argc;
-    const char *address; /* OPEN: the client's, for CLIENT LIST */
-    uint32_t peer;       /* LINK_UP, LINK_DOWN, FRAME: index into cluster->nodes */
-    uint64_t run;        /* LINK_UP: the peer's, from its HELLO */
-    struct slice frame;  /* FRAME */
+    const char *address;                  /* OPEN: the client's, for CLIENT LIST */
+    uint32_t peer;                        /* LINK_UP, LINK_DOWN, FRAME: index into cluster->nodes */
+    uint64_t run;                         /* LINK_UP: the peer's, from its HELLO */
+    struct slice frame;                   /* FRAME */
+    const struct known_handler *handlers; /* HANDLERS: handlers_count of them */
+    uint32_t handlers_count;
+    uint64_t handler_run; /* HANDLED */
+    struct slice answer;  /* HANDLED: handler_answer_encode() */
 };
 
 struct outgoing {
@@ -84,6 +99,14 @@ struct engine_updates {
     size_t drops_count;
     bool refuse_requests; /* memory is full until the flush under way ends: stop reading from clients and peers */
     bool shutdown;        /* a client said SHUTDOWN */
+    struct handler_run {  /* ask a handler; the answer is HANDLED */
+        uint64_t id;
+        const char *name;     /* one of HANDLERS */
+        uint64_t hash;        /* the file must still have it */
+        struct slice request; /* conflict/handler.h */
+    } * handler_runs;
+    size_t handler_runs_count;
+    bool reload_handlers; /* look into the directory of handlers again, then HANDLERS */
     const char *fatal;    /* the store failed or is damaged: stop. NULL: all is well */
 };
 

@@ -4,116 +4,107 @@
 
 /* ---- rows ---- */
 
-static struct siblings *decode_row(struct engine *e, const struct stored_row *row, bool verify) {
-    e->siblings.n = 0;
-    if (row && !row_decode(stored_value(row), verify, e->origins, &e->siblings)) {
+static struct row *decode_row(struct engine *e, const struct stored_row *row, bool verify) {
+    row_clear(&e->row);
+    if (row && !row_decode(stored_value(row), verify, e->origins, &e->row)) {
         struct slice key = stored_key(row);
         engine_fail(e, "row %.*s in the store is damaged: its checksum or form is wrong", (int)key.n, (const char *)key.p);
-        e->siblings.n = 0;
     }
-    return &e->siblings;
+    return &e->row;
 }
 
-static struct row_facts describe(const struct engine *e, struct slice key, const struct siblings *s) {
-    bool live = s->n && siblings_live(s);
-    return (struct row_facts){.live = live && s->v[policy_winner(POLICY_LWW, s, e->origins)].content.n,
-                              .tombstone = s->n && !live,
-                              .digest = live ? row_digest(key, s, e->origins) : 0,
-                              .expires_ms = live ? siblings_expire_ms(s) : 0};
+static struct row_facts describe(const struct engine *e, struct slice key, const struct row *r) {
+    uint64_t digest = row_digest(key, r, e->origins);
+    bool live = digest || row_live(r);
+    return (struct row_facts){
+        .live = live, .tombstone = r->cells_count && !live, .digest = digest, .expires_ms = live ? row_expires_ms(r) : 0, .counts = row_counts(r)};
 }
 
 int engine_load_row(void *engine, struct stored_row *row) {
     struct engine *e = engine;
-    struct siblings *s = decode_row(e, row, true);
-    if (e->updates.fatal || !s->n) return STORE_FAILED;
-    row->facts = describe(e, stored_key(row), s);
-    return 0;
+    bool good = row_decode(stored_value(row), true, e->origins, &e->row_loaded); /* e->row may be in use: this comes in the midst of things */
+    struct slice key = stored_key(row);
+    if (good)
+        row->facts = describe(e, key, &e->row_loaded);
+    else
+        engine_fail(e, "row %.*s in the store is damaged: its checksum or form is wrong", (int)key.n, (const char *)key.p);
+    return good ? 0 : STORE_FAILED;
 }
 
+/* A write asks for its row several times: where there is none, the store is asked but once. */
 struct stored_row *engine_get_row(struct engine *e, uint64_t hash, struct slice key) {
     struct stored_row *row = NULL;
-    if (rows_get(&e->rows, hash, key, &row, engine_load_row, e) != 0) engine_fail(e, "%s", e->store->why);
+    if (e->absent_hash == hash && e->absent.n && slice_equal(buf_slice_of(&e->absent), key)) return NULL;
+    if (rows_get(&e->rows, hash, key, &row, engine_load_row, e) != 0) {
+        engine_fail(e, "%s", e->store->why);
+    } else if (!row) {
+        e->absent_hash = hash;
+        buf_clear(&e->absent);
+        buf_put(&e->absent, key.p, key.n);
+    }
     return row;
 }
 
-static void put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct siblings *s) {
-    struct row_facts before = old ? old->facts : (struct row_facts){0}, after = describe(e, key, s);
+bool engine_read_row(struct engine *e, struct slice key, const struct stored_row **ret_stored) {
+    const struct stored_row *row = engine_get_row(e, hash64(key), key);
+    decode_row(e, row, false);
+    if (ret_stored) *ret_stored = row;
+    return !e->updates.fatal;
+}
+
+static bool is_definition(struct slice key) { return key.n > strlen(RULES_PREFIX) && memcmp(key.p, RULES_PREFIX, strlen(RULES_PREFIX)) == 0; }
+
+static void put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct row *r) {
+    struct row_facts before = old ? old->facts : (struct row_facts){0}, after = describe(e, key, r);
     buf_clear(&e->row_bytes);
-    if (s->n) row_encode(s, e->origins, &e->row_bytes);
-    rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes))->facts = after; /* old, and what s borrows from it, may be gone now */
+    buf_clear(&e->absent);
+    if (r->cells_count) row_encode(r, e->origins, &e->row_bytes);
+    rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes))->facts = after; /* old, and what r borrows from it, may be gone now */
     e->digest += after.digest - before.digest;
-    e->live_rows += (uint64_t)after.live - (uint64_t)before.live;
-}
-
-/* ---- the journal ---- */
-
-static void journal(struct engine *e, struct slice key, const struct version *loser, const struct version *winner) {
-    e->count.conflicts++;
-    if (bug(e, BUG_NO_JOURNAL)) return;
-    struct loss l = {
-        .key = key, .loser = *loser, .winner = winner->dot, .winner_stamp = winner->stamp, .policy = POLICY_LWW, .wall_ms = e->now.wall_ms};
-    GROW(e->losses, e->losses_count, e->losses_cap);
-    struct losses *at = &e->losses[e->losses_count++];
-    at->name_at = e->loss_bytes.n;
-    loss_name(&l, e->origins, &e->loss_bytes);
-    at->name_n = e->loss_bytes.n - at->name_at;
-    at->value_at = e->loss_bytes.n;
-    loss_encode(&l, e->origins, &e->loss_bytes);
-    at->value_n = e->loss_bytes.n - at->value_at;
-}
-
-static bool holds(const struct siblings *s, struct dot d) {
-    for (uint32_t i = 0; i < s->n; i++)
-        if (dot_equal(s->v[i].dot, d)) return true;
-    return false;
-}
-
-/* Whoever this change has hidden: its own version when it did not win, and the winner before it when it is still there. */
-static void journal_hidden(struct engine *e, struct slice key, const struct siblings *s, struct dot arrived, const struct version *winner_before) {
-    if (s->n < 2) return;
-    const struct version *winner = &s->v[policy_winner(POLICY_LWW, s, e->origins)];
-    for (uint32_t i = 0; i < s->n; i++) {
-        const struct version *v = &s->v[i];
-        if (v == winner) continue;
-        if (dot_equal(v->dot, arrived) || (winner_before && dot_equal(v->dot, winner_before->dot))) journal(e, key, v, winner);
-    }
-}
-
-/* The version that readers saw here, when another writer's change has removed it and left a sibling. What that writer did not know, its readers did
- * not see: another version may have hidden this one there. Where nothing is left, the writer knew the whole row and saw what was seen here. Whoever
- * else has gone was hidden before, and is in the journal. */
-static void journal_removed(struct engine *e, struct slice key, const struct version *winner_before, const struct siblings *s, struct dot arrived) {
-    if (arrived.origin == e->own || holds(s, winner_before->dot)) return;
-    bool others = false;
-    for (uint32_t i = 0; i < s->n; i++) others |= !dot_equal(s->v[i].dot, arrived);
-    if (others) journal(e, key, winner_before, &s->v[policy_winner(POLICY_LWW, s, e->origins)]);
+    if (!is_definition(key)) e->live_rows += (uint64_t)after.live - (uint64_t)before.live;
 }
 
 /* ---- one event ---- */
 
-static void plant_in_row(struct engine *e, struct siblings *s) {
-    if (bug(e, BUG_DROP_LOSER) && s->n > 1) {
-        s->v[0] = s->v[policy_winner(POLICY_LWW, s, e->origins)];
-        s->n = 1;
+static void plant_in_row(struct engine *e, struct row *r) {
+    if (bug(e, BUG_DROP_LOSER) && r->form == ROW_WHOLE && r->versions_count > 1) {
+        r->versions[0] = r->versions[policy_winner(r, &r->cells[0], POLICY_LWW, e->rules, e->origins)];
+        r->cells[0].count = r->versions_count = 1;
     }
-    if (bug(e, BUG_COLLECT_EARLY) && s->n && !siblings_live(s)) s->n = 0;
+    if (bug(e, BUG_COLLECT_EARLY) && r->cells_count && !row_live(r)) row_clear(r);
 }
 
-static void apply_change(struct engine *e, const struct event *ev, const struct change *c, const struct vv *deps) {
+static void apply_change(struct engine *e, const struct event *ev, const struct change *c, const struct vv *deps, bool replay) {
     uint64_t hash = hash64(c->key);
     struct stored_row *old = engine_get_row(e, hash, c->key);
-    struct siblings *s = decode_row(e, old, false);
+    struct row *before = decode_row(e, old, false), *after = &e->row_after;
     if (e->updates.fatal) return;
-    struct context context = {.deps = deps, .self = ev->dot, .unseen = c->unseen, .unseen_count = c->unseen_count};
-    if (bug(e, BUG_IGNORE_CONTEXT)) s->n = 0;
-    struct version before;
-    bool had_winner = s->n > 0;
-    if (had_winner) before = s->v[policy_winner(POLICY_LWW, s, e->origins)];
-    siblings_apply(s, &context, c->op, ev->stamp, c->content, e->origins);
-    journal_hidden(e, c->key, s, ev->dot, had_winner && holds(s, before.dot) ? &before : NULL);
-    if (had_winner && c->op != CHANGE_REAP) journal_removed(e, c->key, &before, s, ev->dot);
-    plant_in_row(e, s);
-    put_row(e, hash, c->key, old, s);
+    if (bug(e, BUG_IGNORE_CONTEXT)) row_clear(before);
+    const struct table_rule *table = rules_of(e->rules, c->key);
+    if (c->op == CHANGE_MERGE) {
+        bool good = delta_decode(&e->delta, c->content, ev->dot, ev->stamp, e->origins);
+        assert(good); /* checked with the event */
+    }
+    struct journal_row journal = {e, c->key};
+    struct closed_row closed = {journal_take, &journal};
+    struct row_change how = {.context = {.deps = deps, .self = ev->dot, .unseen = c->unseen, .unseen_count = c->unseen_count},
+                             .stamp = ev->stamp,
+                             .change = c,
+                             .delta = &e->delta,
+                             .stable = &e->stable,
+                             .keep_below = table_keeps_below(table),
+                             .closed = &closed,
+                             .origins = e->origins};
+    row_apply(before, &how, after, &e->news);
+    plant_in_row(e, after);
+    const struct row_news *n = &e->news;
+    if (n->lost_count || n->cells_count || n->types_before || n->types_after) journal_follow(e, c->key, n, table, before, after, c, ev->dot);
+    bool open = table->policy == POLICY_HANDLER && row_open(after);
+    put_row(e, hash, c->key, old, after);
+    if (open) handlers_consider(e, c->key);
+    if (c->op == CHANGE_RECORD) handlers_recorded(e, c->key, c->content);
+    if (c->op == CHANGE_RECORD && !replay) handlers_recorded(e, c->key, c->content);
+    if (is_definition(c->key)) rules_follow(e, c->key);
 }
 
 static void note_moved(struct engine *e, origin_ref o, struct source *src) {
@@ -132,7 +123,7 @@ static void note_moved(struct engine *e, origin_ref o, struct source *src) {
 void engine_apply(struct engine *e, const struct event *ev, bool own, bool replay) {
     struct source *src = engine_source(e, ev->dot.origin);
     for (uint32_t i = 0; i < ev->deps_count; i++) vv_raise(&src->deps, ev->deps[i].origin, ev->deps[i].n);
-    for (uint32_t i = 0; i < ev->changes_count; i++) apply_change(e, ev, &ev->changes[i], &src->deps);
+    for (uint32_t i = 0; i < ev->changes_count; i++) apply_change(e, ev, &ev->changes[i], &src->deps, replay);
     if (e->updates.fatal) return;
     vv_raise(&e->vv, ev->dot.origin, ev->dot.n);
     src->checksum = ev->checksum;
@@ -414,6 +405,7 @@ enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, con
 /* stable: contained in the VV last reported by every member, when one's own VV contains all those reports (DESIGN, section 2). */
 void engine_find_stable(struct engine *e) {
     struct vv least = {0};
+    uint64_t reported_ms = e->now.wall_ms;
     vv_copy(&least, &e->vv);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         if (i == e->self) continue;
@@ -424,16 +416,19 @@ void engine_find_stable(struct engine *e) {
             return;
         }
         vv_meet(&least, &l->report);
+        if (l->report_ms < reported_ms) reported_ms = l->report_ms;
     }
+    bool barrier = rules_any_barrier(e);
     vv_join(&e->stable, &least);
+    if (barrier && !rules_any_barrier(e)) e->flush_wanted = true; /* the checkpoint has `stable`: a restart need not ask everybody again */
+    if (reported_ms > e->stable_ms) e->stable_ms = reported_ms;
     vv_finish(&least);
 }
 
-static bool collectable(struct engine *e, const struct siblings *s) {
-    if (!s->n || siblings_live(s)) return false;
-    for (uint32_t i = 0; i < s->n; i++)
-        if (!vv_covers(&e->stable, s->v[i].dot)) return false;
-    return true;
+/* What removals leave of a merged row does not carry their dots. All of them are stable once everything is that was flushed with the row as it is. */
+static bool removal_is_stable(const struct engine *e, const struct stored_row *row, const struct row *left) {
+    if (left->form != ROW_MERGED || !left->versions_count) return true;
+    return !row->dirty && !row->frozen && vv_includes(&e->stable, &e->flushed_vv);
 }
 
 static void collect_tombstones(struct engine *e) {
@@ -447,10 +442,10 @@ static void collect_tombstones(struct engine *e) {
         uint64_t hash = hash64(key);
         struct stored_row *row = engine_get_row(e, hash, key);
         if (row && row->facts.tombstone) {
-            struct siblings *s = decode_row(e, row, false);
-            if (collectable(e, s)) {
-                s->n = 0;
-                put_row(e, hash, key, row, s);
+            struct row *left = decode_row(e, row, false);
+            if (row_collectable(left, &e->stable) && removal_is_stable(e, row, left)) {
+                row_clear(left);
+                put_row(e, hash, key, row, left);
                 e->count.collected++;
             }
         }
@@ -459,12 +454,35 @@ static void collect_tombstones(struct engine *e) {
     buf_finish(&keys);
 }
 
+/* The greatest live version by (stamp, origin) says whose DC reaps. */
+static const struct version *latest_version(struct engine *e, const struct row *r) {
+    const struct version *found = NULL;
+    for (uint32_t i = 0; i < r->versions_count; i++)
+        if (!found || version_beats(&r->versions[i], found, e->rules, e->origins)) found = &r->versions[i];
+    return found;
+}
+
 static bool reap_is_ours(struct engine *e, struct slice key, uint64_t upto_ms) {
     struct stored_row *row = engine_get_row(e, hash64(key), key);
     if (!row || !row->facts.live || !row->facts.expires_ms || row->facts.expires_ms > upto_ms) return false;
-    struct siblings *s = decode_row(e, row, false);
-    const struct version *winner = &s->v[policy_winner(POLICY_LWW, s, e->origins)];
-    return engine_source(e, winner->dot.origin)->dc == (int32_t)e->self_dc;
+    if (rules_barrier(rules_of(e->rules, key), &e->stable)) return false;
+    /* A merged row is removed as DEL does it, and would go though a concurrent EXPIRE has made it last: not before all that was written by clocks at
+     * which it still lasted is here. */
+    if (table_merges(rules_of(e->rules, key)) && row->facts.expires_ms >= e->stable_ms) return false;
+    const struct version *latest = latest_version(e, decode_row(e, row, false));
+    return latest && engine_source(e, latest->dot.origin)->dc == (int32_t)e->self_dc;
+}
+
+/* Rows that merge are removed as DEL does it, for their changes are merged too. */
+static void reap(struct engine *e, struct slice key) {
+    struct txn *t = &e->txn;
+    if (table_merges(rules_of(e->rules, key))) {
+        txn_begin(t, e, 0, NULL); /* at no time: so that readers still see the row */
+        if (txn_delete(t, key)) txn_commit(t);
+    } else {
+        engine_originate(e, &(struct change){.op = CHANGE_REAP, .key = key}, 1);
+    }
+    e->count.reaped++;
 }
 
 /* The bug of collecting stable tombstones that lie beside a live sibling, in one row a time. */
@@ -476,20 +494,21 @@ static void plant_collect_beside_live(struct engine *e) {
     uint64_t from = prng_next(&e->prng);
     rows_each(&e->rows, from, UINT64_MAX, find_mixed, &row);
     if (!row) return;
-    struct siblings *s = decode_row(e, row, false);
+    struct row *r = decode_row(e, row, false);
+    if (r->form != ROW_WHOLE) return;
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->v[i].content.n || !vv_covers(&e->stable, s->v[i].dot)) s->v[kept++] = s->v[i];
-    if (kept == s->n) return;
-    s->n = kept;
+    for (uint32_t i = 0; i < r->versions_count; i++)
+        if (r->versions[i].content.n || !vv_covers(&e->stable, r->versions[i].dot)) r->versions[kept++] = r->versions[i];
+    if (kept == r->versions_count) return;
+    r->versions_count = r->cells[0].count = kept;
     struct buf key = {0};
     buf_put(&key, stored_key(row).p, stored_key(row).n);
-    put_row(e, row->hash, buf_slice_of(&key), row, s);
+    put_row(e, row->hash, buf_slice_of(&key), row, r);
     buf_finish(&key);
 }
 
 /* The least that the clocks of this node and of the peers in reach show: a clock that is ahead must not take rows from the others. */
-static uint64_t guarded_ms(const struct engine *e) {
+uint64_t engine_guarded_ms(const struct engine *e) {
     uint64_t least = e->now.wall_ms;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         const struct link *l = &e->links[i];
@@ -503,7 +522,7 @@ static uint64_t guarded_ms(const struct engine *e) {
 
 /* A leader removes rows whose time is up and whose winner was made in its DC. A reap is no version and never wins. */
 static void reap_expired(struct engine *e) {
-    uint64_t now_ms = guarded_ms(e);
+    uint64_t now_ms = engine_guarded_ms(e);
     if (!e->is_leader || now_ms < 1000) return;
     struct buf found = {0};
     uint64_t upto = now_ms - 1000;
@@ -519,10 +538,7 @@ static void reap_expired(struct engine *e) {
         uint64_t at_ms = read_u64(&r);
         struct slice key = read_slice(&r);
         if (i == n - 1 && n == (int)e->expiries_page) reached = at_ms - 1; /* others may have the same time */
-        if (reap_is_ours(e, key, upto)) {
-            engine_originate(e, &(struct change){.op = CHANGE_REAP, .key = key}, 1);
-            e->count.reaped++;
-        }
+        if (reap_is_ours(e, key, upto)) reap(e, key);
     }
     bool stands = n == (int)e->expiries_page && reached <= e->expired_upto_ms; /* a full page of one and the same time */
     e->expiries_page = stands ? e->expiries_page * 2 : COLLECT_KEYS;

@@ -94,7 +94,8 @@ static bool answer_lost_transaction(struct session_entry *se, const struct comma
 }
 
 static bool stays_here(const struct command *cmd) {
-    return is(cmd, "quit") || is(cmd, "reset") || is(cmd, "hello") || is(cmd, "auth") || is(cmd, "client") || is(cmd, "select");
+    return is(cmd, "quit") || is(cmd, "reset") || is(cmd, "hello") || is(cmd, "auth") || is(cmd, "client") || is(cmd, "select") ||
+           is(cmd, "truce.losses");
 }
 
 static void note_pin(struct session_entry *se, const struct command *cmd) {
@@ -148,7 +149,7 @@ static struct reply refusal(struct engine *e, struct session_entry *se, const st
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);
-    bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || ((cmd->flags & CMD_WRITE) && !s->multi) || (is(cmd, "watch") && !s->multi);
+    bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || (command_writes(cmd, argv, argc) && !s->multi) || (is(cmd, "watch") && !s->multi);
     if (se->pinned_lost && !under_way(se) && answer_lost_transaction(se, cmd)) return true;
     uint64_t room = FORWARDS_MAX - under_way(se), need = whole_queue ? (uint64_t)s->queue_count + 2 : 1;
     if (under_way(se) && (!wanted || need > room || se->pinned_lost)) {
@@ -191,6 +192,7 @@ void requests_answer(struct engine *e, uint32_t peer, const struct message *m) {
     h->session = m->answer.session;
     h->request = m->answer.request;
     h->dot = m->answer.dot;
+    h->wrote = m->answer.wrote;
     h->pinned = m->answer.pinned;
     buf_put(&h->reply, m->answer.reply.p, m->answer.reply.n);
     if (!e->held) e->held_end = &e->held;
@@ -202,6 +204,7 @@ static void give_answer(struct engine *e, struct session_entry *se, const struct
     se->forward_answered = h->request;
     se->forward_deadline_us = e->now.mono_us + FORWARD_TIMEOUT_US;
     if (h->dot.n) se->s.last_write = h->dot;
+    if (h->wrote) losses_note(e, se, h->dot);
     if (se->deliver[h->request % FORWARDS_MAX]) buf_put(&se->s.out, h->reply.p, h->reply.n);
     if (!under_way(se)) se->s.pinned = h->pinned;
     session_touch_out(e, se);
@@ -289,6 +292,7 @@ static void remote_answer(struct engine *e, struct session_entry *se) {
     m.answer.request = se->remote_last;
     m.answer.pinned = se->s.multi || se->s.watches_count;
     m.answer.dot = engine_last_dot(e);
+    m.answer.wrote = m.answer.dot.n && dot_equal(se->s.last_write, m.answer.dot);
     m.answer.reply = buf_slice_of(&se->s.out);
     links_send(e, (uint32_t)se->remote_key[0], &m);
     buf_clear(&se->s.out);

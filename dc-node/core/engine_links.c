@@ -321,6 +321,7 @@ static void take_heartbeat(struct engine *e, uint32_t peer, const struct message
     l->report_digest = m->heartbeat.digest;
     l->peer_is_leader = m->heartbeat.is_leader;
     l->clock_ahead_ms = (int64_t)(m->heartbeat.wall_ms - e->now.wall_ms);
+    l->report_ms = m->heartbeat.wall_ms;
     compare_digest(e, l);
     l->confirmed = m->heartbeat.subscription == l->subscription; /* a SUBSCRIBE that came late may have replaced ours */
     if (!l->confirmed) return;

@@ -2,11 +2,11 @@
 #include "state.h"
 #include <stdio.h>
 
-#define CHECKPOINT_VERSION 1
+#define CHECKPOINT_VERSION 3
 #define REPLAY_BYTES       (1024u * 1024)
 
-/* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, varint count, per origin with a number: origin, u64 checksum, u64
- * stamp, vv of its deps. */
+/* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, slice keys of definitions, vv of what is stable, varint count, per
+ * origin with a number: origin, u64 checksum, u64 stamp, vv of its deps. */
 void engine_checkpoint(struct engine *e, struct buf *out) {
     struct vv claimed = {0};
     vv_copy(&claimed, &e->vv);
@@ -18,6 +18,8 @@ void engine_checkpoint(struct engine *e, struct buf *out) {
     buf_u64(out, e->live_rows);
     buf_u64(out, e->count.conflicts);
     buf_u64(out, e->clock.last);
+    buf_slice(out, buf_slice_of(&e->definitions));
+    vv_encode(&e->stable, e->origins, out);
     uint64_t n = 0;
     for (origin_ref o = 0; o < origins_count(e->origins); o++) n += vv_get(&e->vv, o) > 0;
     buf_varint(out, n);
@@ -44,6 +46,9 @@ static int read_checkpoint(struct engine *e, struct slice bytes, struct buf *why
     e->live_rows = read_u64(&r);
     e->count.conflicts = read_u64(&r);
     e->clock.last = read_u64(&r);
+    struct slice definitions = read_slice(&r);
+    buf_put(&e->definitions, definitions.p, definitions.n);
+    vv_decode(&r, e->origins, &e->stable);
     for (uint64_t n = read_varint(&r); n > 0 && !r.bad; n--) {
         origin_ref o = origin_decode(&r, e->origins);
         if (o == ORIGIN_NONE) break;
@@ -134,15 +139,25 @@ static void plant_old_incarnation(struct engine *e) {
     }
 }
 
-/* A data directory belongs to one node of one cluster: the first run writes whose it is. */
+/* A data directory belongs to one node of one cluster, and was begun with one set of tables: the first run writes whose it is. Rows have the form of
+ * their tables, so other tables in the cluster file would be read wrongly; TRUCE.TABLE changes them in all datacenters at once. */
 static int check_identity(struct engine *e, struct buf *why) {
     struct buf found = {0};
     buf_printf(&e->identity, "%s of cluster %s", e->cluster->nodes[e->self].name, e->cluster->name);
+    size_t name_n = e->identity.n;
+    buf_printf(&e->identity, "\ntables %016llx", (unsigned long long)e->cluster->definitions_hash);
     int there = e->store->ops->get_meta(e->store, slice_text(IDENTITY_NAME), &found);
     int result = there < 0 ? fail(why, e->store->why) : 0;
     if (there > 0 && !slice_equal(buf_slice_of(&found), buf_slice_of(&e->identity))) {
-        buf_printf(why, "this is the data directory of %.*s, not of %.*s", (int)found.n, (const char *)found.p, (int)e->identity.n,
-                   (const char *)e->identity.p);
+        const uint8_t *line = memchr(found.p, '\n', found.n);
+        size_t found_n = line ? (size_t)(line - found.p) : found.n;
+        if (slice_equal(SLICE(found.p, found_n), SLICE(e->identity.p, name_n)))
+            buf_text(why,
+                     "the cluster file has other tables or priorities than this data directory was begun with: put them back, and change them with "
+                     "TRUCE.TABLE SET or TRUCE.PRIORITY");
+        else
+            buf_printf(why, "this is the data directory of %.*s, not of %.*s", (int)found_n, (const char *)found.p, (int)name_n,
+                       (const char *)e->identity.p);
         result = STORE_FAILED;
     }
     if (there > 0) buf_clear(&e->identity);
@@ -157,9 +172,10 @@ int engine_recover(struct engine *e, struct buf *why) {
     int result = found < 0 ? fail(why, e->store->why) : found ? read_checkpoint(e, buf_slice_of(&checkpoint), why) : 0;
     buf_finish(&checkpoint);
     vv_copy(&e->flushed_vv, &e->vv);
+    rules_recover(e);
+    if (e->updates.fatal) result = fail(why, e->updates.fatal);
     if (result == 0) result = replay_log(e, why);
-    e->losses_count = 0; /* they are in the journal already */
-    buf_clear(&e->loss_bytes);
+    journal_recovered(e);
     if (bug(e, BUG_REUSE_INCARNATION)) plant_old_incarnation(e);
     return result;
 }

@@ -32,6 +32,7 @@ void session_discard(struct session *s) {
 
 void session_destroy(struct session_entry *se) {
     session_discard(&se->s);
+    inbox_job_finish(se);
     free(se->s.queue);
     free(se->s.watches);
     free(se->deliver);
@@ -56,6 +57,7 @@ void requests_finish(struct engine *e) {
     HASH_CLEAR(hh_channel, e->channels);
     HASH_ITER(hh, e->sessions, se, next) {
         HASH_DELETE(hh, e->sessions, se);
+        losses_close(e, se);
         session_destroy(se);
     }
     HASH_ITER(hh_channel, e->remotes, se, next) {
@@ -123,6 +125,7 @@ static void run_in_txn(struct engine *e, struct session_entry *se, const struct 
     struct txn_mark mark = txn_mark(&e->txn);
     cmd->run(&c);
     if (reply.failed) txn_rollback(&e->txn, mark);
+    txn_end_command(&e->txn);
 }
 
 static bool arity_fits(const struct command *cmd, uint32_t argc) {
@@ -177,10 +180,11 @@ void request_run(struct engine *e, struct session_entry *se, const struct slice 
         queue(e, se, cmd, argv, argc);
         return;
     }
-    txn_begin(&e->txn, e, e->now.wall_ms, NULL);
+    txn_begin(&e->txn, e, engine_guarded_ms(e), NULL); /* a clock that is ahead must not hide rows, or clear what it does not see */
     run_in_txn(e, se, cmd, argv, argc);
     struct dot dot = txn_commit(&e->txn);
     if (dot.n) s->last_write = dot;
+    losses_note(e, se, dot);
     if (s->quit) forward_close(e, se);
 }
 
@@ -257,7 +261,7 @@ void session_flush_all(struct call *c) {
         return;
     }
     c->session->wait = WAIT_JOB;
-    ((struct session_entry *)c->session)->job_from = 0;
+    ((struct session_entry *)c->session)->job_from = ((struct session_entry *)c->session)->job_kept = 0;
     c->engine->waits++;
 }
 
@@ -304,26 +308,34 @@ static void delete_seen(void *arg, struct slice key, struct slice content) {
     if (txn_delete(t, key)) return;
     commit_deletes(t->engine, se);
     txn_begin(t, t->engine, t->now_ms, NULL);
-    bool fits = txn_delete(t, key);
-    assert(fits);
+    if (txn_delete(t, key)) return;
+    se->job_kept++;
+    snprintf(se->job_why, sizeof se->job_why, "%s", txn_refusal(t));
 }
 
 static void flush_all_step(struct engine *e, struct session_entry *se) {
     if (e->updates.refuse_requests) return; /* it makes rows as clients do */
-    txn_begin(&e->txn, e, e->now.wall_ms, NULL);
-    struct txn keys = {.engine = e, .now_ms = e->now.wall_ms};
+    txn_begin(&e->txn, e, engine_guarded_ms(e), NULL);
+    struct txn keys = {.engine = e, .now_ms = e->txn.now_ms};
     se->job_txn = &e->txn;
     se->job_from = txn_scan(&keys, se->job_from, FLUSH_ALL_KEYS, delete_seen, se);
     commit_deletes(e, se);
     if (se->job_from) return;
     struct reply reply = reply_to(se);
-    reply_ok(&reply);
+    if (se->job_kept)
+        reply_error(&reply, "ERR %llu rows were not deleted: %s", (unsigned long long)se->job_kept, se->job_why);
+    else
+        reply_ok(&reply);
     unblock(e, se);
 }
 
 static void look_at_wait(struct engine *e, struct session_entry *se) {
     struct session *s = &se->s;
-    if (s->wait == WAIT_JOB) flush_all_step(e, se);
+    if (s->wait == WAIT_JOB && se->inbox_job) {
+        if (inbox_step(e, se)) unblock(e, se);
+    } else if (s->wait == WAIT_JOB) {
+        flush_all_step(e, se);
+    }
     if (s->wait != WAIT_REPLICAS) return;
     uint32_t n = replicas_with(e, s->last_write);
     if (n < s->wait_replicas && !(s->wait_deadline_us && e->now.mono_us >= s->wait_deadline_us)) return;
@@ -367,6 +379,7 @@ static void open_session(struct engine *e, const struct input *in) {
 
 static void close_session(struct engine *e, struct session_entry *se) {
     if (se->s.wait != WAIT_NOTHING) e->waits--;
+    losses_close(e, se);
     forward_close(e, se);
     HASH_DELETE(hh, e->sessions, se);
     session_destroy(se);
@@ -390,6 +403,7 @@ void requests_step(struct engine *e, const struct input *in) {
 
 void requests_updates(struct engine *e) {
     look_at_waits(e);
+    losses_updates(e);
     if (e->out_sessions_count > e->answer_bufs_cap) {
         size_t cap = e->out_sessions_count * 2;
         e->answer_bufs = xrealloc(e->answer_bufs, cap * sizeof *e->answer_bufs);

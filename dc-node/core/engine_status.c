@@ -101,6 +101,8 @@ static json_t *peer(struct engine *e, uint32_t i) {
     return p;
 }
 
+static void add_text(void *list, const char *text) { json_array_append_new(list, json_string(text)); }
+
 static json_t *alarms(struct engine *e) {
     json_t *list = json_array();
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
@@ -112,6 +114,7 @@ static json_t *alarms(struct engine *e) {
         if (l->reports && l->clock_ahead_ms > (int64_t)e->cluster->clock_bound_ms)
             json_array_append_new(list, json_sprintf("the clock of %s is %" PRId64 " ms ahead of this node's", name, l->clock_ahead_ms));
     }
+    handlers_alarms(e, add_text, list);
     return list;
 }
 
@@ -142,6 +145,8 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "dirty_rows", number(f.dirty_rows));
     json_object_set_new(s, "memory_bytes", number(f.memory_bytes));
     json_object_set_new(s, "conflicts", number(f.conflicts));
+    json_object_set_new(s, "open_conflicts", number(f.open_conflicts));
+    json_object_set_new(s, "handler_failures", number(handlers_failures(e)));
     json_object_set_new(s, "events_applied", number(f.events_applied));
     json_object_set_new(s, "waiting_events", number(waiting_events(e)));
     json_t *peers = json_array();

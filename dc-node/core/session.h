@@ -51,12 +51,21 @@ void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms);
 void session_flush_all(struct call *c);
 /* SHUTDOWN: the host is told with the next updates. */
 void engine_shutdown(struct engine *e);
-/* TRUCE.TOKEN, TRUCE.CONFLICTS [key-prefix | LIMIT n]: the whole replies. */
+/* TRUCE.TOKEN: the whole reply. */
 void engine_reply_token(struct call *c);
-void engine_reply_conflicts(struct call *c);
+/* The conflict inbox: TRUCE.CONFLICTS, TRUCE.RESOLVE, TRUCE.EXPLAIN, TRUCE.LOSSES; the definitions: TRUCE.TABLE, TRUCE.PRIORITY, TRUCE.MARK. */
+void engine_conflicts(struct call *c);
+void engine_resolve(struct call *c);
+void engine_explain(struct call *c);
+void engine_losses(struct call *c);
+void session_losses_off(struct call *c); /* as TRUCE.LOSSES OFF, without a reply */
+void engine_table(struct call *c);
+void engine_priority(struct call *c);
+void engine_mark(struct call *c);
 /* TRUCE.CONTEXT key, TRUCE.SIBLINGS key, TRUCE.WITH context command...: the whole replies (DESIGN, section 5). */
 void engine_reply_context(struct call *c);
 void engine_reply_siblings(struct call *c);
+void engine_reply_handlers(struct call *c);
 void engine_with_context(struct call *c);
 /* For CLIENT LIST, INFO. */
 uint32_t engine_sessions_count(const struct engine *e);
@@ -68,7 +77,7 @@ struct engine_figures {
     uint32_t node;
     bool is_leader;
     const char *leader; /* its node name */
-    uint64_t uptime_ms, commands, connections, events_own, events_applied, conflicts, frames_bad, rows, dirty_rows, memory_bytes, reaped,
-        tombstones_collected, log_bytes_in, expired_reads;
+    uint64_t uptime_ms, commands, connections, events_own, events_applied, conflicts, open_conflicts, frames_bad, rows, dirty_rows, memory_bytes,
+        reaped, tombstones_collected, log_bytes_in, expired_reads;
 };
 void engine_get_figures(const struct engine *e, struct engine_figures *ret);

@@ -1,6 +1,8 @@
 /* The engine's state, shared by the engine_*.c files and txn.c; nobody else includes it. */
 #pragma once
+#include "../../conflict/handler.h"
 #include "../../conflict/journal.h"
+#include "../../conflict/policy.h"
 #include "../../topology/links.h"
 #include "engine.h"
 #include "prng.h"
@@ -58,7 +60,11 @@ struct txn_row {
     uint64_t hash;
     uint32_t below; /* the one before it in its bucket, counted from 1; 0: none */
     struct buf key;
-    struct buf content; /* what the row becomes; n == 0: deleted */
+    struct buf content; /* what readers will see; n == 0: deleted */
+    /* Where the table merges: what this change does to cells. */
+    bool merges, clear;
+    enum content_type type;
+    struct buf ops; /* txn_merge.c */
 };
 
 struct txn {
@@ -67,17 +73,23 @@ struct txn {
     uint32_t rows_count, rows_cap;
     uint32_t *buckets; /* rows by hash, counted from 1, the latest first */
     uint32_t buckets_count;
-    size_t bytes;
+    size_t bytes;             /* that the event may take */
+    size_t held;              /* of contents */
     const struct vv *context; /* of WITH; NULL: all that the leader has */
-    char refusal[160];
+    char refusal[256];
     uint64_t now_ms;
     struct buf scratch;
+    bool may_define;   /* rows of the table `truce` may be written */
+    struct buf *views; /* what was made for readers during this command */
+    uint32_t views_count, views_cap;
+    struct buf deltas;     /* of the changes under construction */
+    const struct row *row; /* as it stands below the change under construction, as cells */
 };
 
 /* Undo for one command inside a transaction. */
 struct txn_mark {
     uint32_t rows_count;
-    size_t bytes;
+    size_t bytes, held;
 };
 
 struct session_entry {
@@ -101,6 +113,10 @@ struct session_entry {
 
     uint64_t job_from; /* FLUSHALL: hash to go on from, and what deletes */
     struct txn *job_txn;
+    uint64_t job_kept; /* rows that could not be deleted, and why not the last of them */
+    char job_why[256];
+    struct inbox_job *inbox_job;   /* TRUCE.CONFLICTS COUNT, RESOLVE: instead of FLUSHALL */
+    struct loss_watch *loss_watch; /* TRUCE.LOSSES ON */
     UT_hash_handle hh, hh_channel;
 };
 
@@ -117,8 +133,30 @@ struct held_answer {
     struct held_answer *next;
     uint64_t session, request;
     struct dot dot;
-    bool pinned;
+    bool pinned, wrote; /* wrote: the dot is of this very request */
     struct buf reply;
+};
+
+/* A record that this step puts into the journal (value_n == 0: removes), in loss_bytes. */
+struct losses {
+    size_t name_at, name_n, value_at, value_n;
+};
+#define JOURNAL_LATEST 256u
+
+/* The journal while one change is applied, and its retention (engine_journal.c). */
+struct journal {
+    struct taken { /* closed episodes that came back into their stacks */
+        uint8_t kind;
+        struct slice name;
+        struct dot number;
+    } * taken;
+    uint32_t taken_count, taken_cap;
+    struct losses latest[JOURNAL_LATEST]; /* as engine.losses, what is not yet among them */
+    size_t latest_count;
+    struct buf name, value, page;
+    struct buf collect_after; /* where retention goes on */
+    uint64_t collect_restart_us;
+    uint64_t entries; /* episodes and losses in the journal */
 };
 
 struct engine {
@@ -140,6 +178,8 @@ struct engine {
     struct hlc clock;
     origin_ref own; /* ORIGIN_NONE until this run has written */
     uint64_t digest, live_rows;
+    struct rules *rules;
+    struct buf definitions; /* keys of the table `truce` that were ever written: slices */
     struct rows rows;
     struct tail tail;
     size_t waiting_bytes, waiting_bytes_max;
@@ -147,8 +187,12 @@ struct engine {
 
     /* scratch */
     struct event event;
-    struct siblings siblings;
-    struct buf row_bytes, body, text, page;
+    struct row row, row_after, row_loaded;
+    struct row_news news;
+    struct delta delta;
+    struct buf row_bytes, body, text, page, view;
+    struct buf absent; /* the latest key that was looked for in vain */
+    uint64_t absent_hash;
     struct txn txn;
     struct vv with_context;
     struct dot *deps;
@@ -163,6 +207,7 @@ struct engine {
     uint64_t own_stamp;
 
     /* stability, flushes, collection */
+    uint64_t stable_ms; /* the least clock of all nodes when they reported what `stable` is of: no write of an earlier clock can still arrive */
     struct vv stable, flushed_vv, freezing_vv, trimmed;
     uint64_t flush_due_us, collect_due_us;
     struct buf tombstone_after;
@@ -192,13 +237,16 @@ struct engine {
     size_t answers_cap, unblocked_cap, out_cap, drops_cap;
     struct log_block *blocks;
     size_t blocks_cap;
-    struct losses {
-        size_t name_at, name_n, value_at, value_n;
-    } * losses;
+    struct losses *losses; /* of the journal, in order of name, each once; journal.latest aside */
     size_t losses_count, losses_cap;
     struct named_record *loss_records;
     size_t loss_records_cap;
     struct buf loss_bytes;
+    struct journal journal;
+    struct handling *handling;        /* engine_handlers.c */
+    struct loss_notice *loss_notices; /* the latest, a ring (engine_losses.c) */
+    uint64_t loss_notices_count, loss_notices_given;
+    uint32_t loss_watchers; /* sessions that want them */
     struct log_trim *trims;
     size_t trims_count, trims_cap;
     uint64_t *out_sessions; /* with replies to hand over */
@@ -212,6 +260,7 @@ struct engine {
     struct engine_observer observer;
     struct {
         uint64_t commands, connections, events_own, events_applied, conflicts, frames_bad, reaped, collected, log_bytes, expired_reads, duplicates;
+        uint64_t open_conflicts;
     } count;
 };
 
@@ -245,6 +294,51 @@ void engine_close_own_block(struct engine *e);
 void engine_drop_waiting(struct engine *e);
 void engine_collect(struct engine *e); /* stable tombstones, expired rows */
 void engine_find_stable(struct engine *e);
+uint64_t engine_guarded_ms(const struct engine *e); /* the least clock of this node and those in reach */
+
+/* The row's versions into e->row; false: the store failed. An absent row has no cells. */
+bool engine_read_row(struct engine *e, struct slice key, const struct stored_row **ret_stored);
+/* ---- engine_rules.c ---- */
+/* A row of the table `truce` has changed. */
+void rules_follow(struct engine *e, struct slice key);
+/* After a restart: the definitions named in the checkpoint. */
+void rules_recover(struct engine *e);
+bool rules_any_barrier(const struct engine *e); /* is a table behind one? */
+/* The bounds of what a client may write: NULL, or why not, in words. */
+const char *rules_refuse(struct engine *e, const struct txn *t, struct slice key, char *text, size_t n);
+/* ---- engine_journal.c ---- */
+struct journal_row { /* arg of journal_take */
+    struct engine *engine;
+    struct slice key;
+};
+bool journal_take(void *journal_row, enum cell_kind kind, struct slice name, struct dot member, struct blocks *ret);
+/* After a change: the records of its episodes and losses go into the commit. */
+void journal_follow(struct engine *e, struct slice key, const struct row_news *news, const struct table_rule *table, const struct row *before,
+                    const struct row *after, const struct change *c, struct dot by);
+void journal_order(struct engine *e);     /* all that this step has put is in e->losses */
+void journal_clear(struct engine *e);     /* nothing was put */
+void journal_recovered(struct engine *e); /* the log is replayed: what it said is in the journal already */
+void journal_collect(struct engine *e);   /* retention */
+void journal_finish(struct engine *e);
+/* Reads the journal, with what this step has added: records whose names begin with `prefix`, after name `after` (may be empty). */
+struct journal_walk {
+    struct engine *e;
+    struct slice prefix;
+    uint32_t page_records, page_next; /* pages grow up to so many */
+    struct buf after, page;           /* the name that was given last */
+    struct reader r;
+    int left; /* in the page */
+    bool more;
+    struct slice stored_name, stored_record; /* read from the page, not yet given */
+    bool has_stored;
+};
+void walk_begin(struct journal_walk *w, struct engine *e, struct slice prefix, struct slice after, uint32_t page_records);
+bool walk_next(struct journal_walk *w, struct slice *ret_name, struct slice *ret_record); /* valid until the next, or a change */
+void walk_finish(struct journal_walk *w);
+/* One record by its name; appends. */
+bool journal_get(struct engine *e, struct slice name, struct buf *out);
+/* The episode of an id, also of one that it had before it grew; record holds its bytes. ret->members is the caller's to finish. */
+bool journal_find(struct engine *e, uint64_t id, struct buf *record, struct episode *ret);
 
 /* ---- engine_links.c ---- */
 void links_step(struct engine *e, const struct input *in);
@@ -287,6 +381,34 @@ void requests_peer_lost(struct engine *e, uint32_t peer);
 /* At the leader: a remote session's request is done. */
 void remote_done(struct engine *e, struct session_entry *se);
 
+/* ---- engine_conflicts.c ---- */
+/* One step of a session's COUNT or RESOLVE; true: it is done, and answered. */
+bool inbox_step(struct engine *e, struct session_entry *se);
+void inbox_job_finish(struct session_entry *se);
+
+/* ---- engine_losses.c ---- */
+void losses_follow(struct engine *e, struct slice key, const struct row_news *news, const struct table_rule *table, const struct row *before,
+                   const struct row *after, struct dot by);
+void losses_note(struct engine *e, struct session_entry *se, struct dot write); /* a session's own write */
+void losses_updates(struct engine *e);                                          /* tells whom they concern */
+void losses_close(struct engine *e, struct session_entry *se);
+void losses_finish(struct engine *e);
+
+/* ---- engine_handlers.c, engine_handlers_told.c: rows that handlers are asked about ---- */
+void handlers_create(struct engine *e);
+void handlers_finish(struct engine *e);
+void handlers_step(struct engine *e, const struct input *in); /* HANDLERS, HANDLED */
+/* A row of a table of handlers is open and not recorded: whoever leads asks with the next updates. Any time; what gets lost is found again. */
+void handlers_consider(struct engine *e, struct slice key);
+/* A RECORD was applied: whoever looks at the status is told. */
+void handlers_recorded(struct engine *e, struct slice key, struct slice content);
+void handlers_sweep(struct engine *e); /* definitions have changed, or this node leads now: all open rows are looked at again */
+void handlers_tick(struct engine *e);
+void handlers_updates(struct engine *e); /* may originate events */
+uint64_t handlers_wake_us(const struct engine *e);
+uint64_t handlers_failures(const struct engine *e);
+void handlers_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
+
 #define IDENTITY_NAME "identity"
 /* ---- engine_recover.c ---- */
 int engine_recover(struct engine *e, struct buf *why);
@@ -299,6 +421,15 @@ void txn_rollback(struct txn *t, struct txn_mark m);
 struct dot txn_commit(struct txn *t);
 size_t txn_bytes_max(const struct txn *t); /* of changes, for the event to stay below EVENT_BYTES_MAX */
 void txn_finish(struct txn *t);
-/* What readers see of a row in memory. */
-struct slice engine_view(struct engine *e, const struct stored_row *row, uint64_t now_ms);
+/* What readers see of a row in memory. May lie in `made`, which holds nothing else. */
+struct slice engine_view(struct engine *e, const struct stored_row *row, uint64_t now_ms, struct buf *made);
+void txn_end_command(struct txn *t); /* views made for readers may go */
+/* ---- txn_merge.c: what a command does to the cells of a row whose table merges ---- */
+void txn_op_replace(struct txn_row *row); /* with its content; none: deleted */
+void txn_op_expiry(struct txn_row *row, uint64_t expires_ms);
+void txn_op_columns(struct txn_row *row, bool was_absent, enum content_type type, const struct content_column *columns, size_t count);
+void txn_op_remove(struct txn_row *row, enum content_type type, const struct slice *names, size_t count);
+void txn_op_add(struct txn_row *row, bool was_absent, enum content_type type, struct slice name, amount_t amount);
+/* All that a transaction does to one row, as one change; its content is an offset into t->deltas until the caller adds t->deltas.p. */
+void txn_fold_merge(struct txn *t, struct txn_row *const *latest_first, uint32_t count, struct change *ret);
 uint64_t engine_fingerprint(struct engine *e, struct slice key);

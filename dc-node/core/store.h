@@ -16,7 +16,8 @@ struct row_facts {
     uint64_t digest;     /* its term in the digest */
     uint64_t expires_ms; /* 0: never */
     bool tombstone;      /* holds nothing but tombstones: to be found by store_ops.scan_tombstones */
-    bool live;           /* readers see something */
+    bool live;           /* has a version that is no tombstone, or a counter that counts */
+    bool counts;         /* has counters */
 };
 
 /* A row in memory: immutable once made, so that a flush can read it on another thread. */
@@ -84,6 +85,7 @@ struct store_ops {
     /* Each origin in the log: appends slice origin (origin_encode), u64 first, u64 last; returns how many. */
     int (*scan_log)(struct store *s, struct buf *out);
     int (*get_meta)(struct store *s, struct slice name, struct buf *out); /* 1, 0 */
+    int (*get_loss)(struct store *s, struct slice name, struct buf *out); /* a journal record; 1, 0 */
     /* Journal records after name `after`: appends slice name, slice record; returns how many. */
     int (*scan_losses)(struct store *s, struct slice after, uint32_t records_max, struct buf *out);
     /* The checkpoint of the last flush that survived; 1, 0. */

@@ -21,6 +21,8 @@ bool txn_remove_column(struct txn *t, struct slice key, struct slice name); /* t
 bool txn_set_columns(struct txn *t, struct slice key, enum content_type type, const struct content_column *columns, size_t count);
 bool txn_remove_columns(struct txn *t, struct slice key, const struct slice *names, size_t count); /* names that are not there are passed over */
 bool txn_set_expiry(struct txn *t, struct slice key, uint64_t expires_ms);                         /* 0: for ever; the row is not absent */
+/* Does the row's table merge? Then what is said again counts: a member added once more outlives a removal that did not know of it. */
+bool txn_merges(struct txn *t, struct slice key);
 /* Why the last change was refused. */
 const char *txn_refusal(const struct txn *t);
 bool txn_delete(struct txn *t, struct slice key);

@@ -1,5 +1,6 @@
 #include "host.h"
 #include "clients.h"
+#include "handlers.h"
 #include "log.h"
 #include "peers.h"
 #include "store.h"
@@ -34,6 +35,7 @@ struct host {
     struct streams streams;
     struct peers peers;
     struct clients clients;
+    struct handlers *handlers;
     bool stepped;  /* since the engine was last asked what it wants */
     bool refuses;  /* the engine takes no requests until a flush ends */
     bool stopping; /* told to end */
@@ -121,6 +123,15 @@ static void flushed_take(struct mail *m) {
     step(h, &(struct input){.type = INPUT_FLUSHED});
 }
 
+/* ---- handlers ---- */
+static void handlers_known(void *arg, const struct known_handler *list, uint32_t count) {
+    step(arg, &(struct input){.type = INPUT_HANDLERS, .handlers = list, .handlers_count = count});
+}
+
+static void handler_answered(void *arg, uint64_t run, struct slice answer) {
+    step(arg, &(struct input){.type = INPUT_HANDLED, .handler_run = run, .answer = answer});
+}
+
 /* ---- what the engine wants done, in the order of its contract ---- */
 static void carry_out(struct host *h) {
     const struct engine_updates *u = engine_updates(h->engine);
@@ -132,6 +143,8 @@ static void carry_out(struct host *h) {
     for (size_t i = 0; i < u->unblocked_count; i++) clients_unblock(&h->clients, u->unblocked[i]);
     for (size_t i = 0; i < u->drops_count; i++) peers_drop(&h->peers, u->drops[i].peer, u->drops[i].why);
     if (u->flush) store_flush_start(h->store, u->flush, flush_done, h);
+    for (size_t i = 0; i < u->handler_runs_count; i++) handlers_ask(h->handlers, &u->handler_runs[i]);
+    if (u->reload_handlers) handlers_reload(h->handlers);
     if (u->shutdown) h->stopping = true;
     bool again = h->refuses && !u->refuse_requests;
     h->refuses = u->refuse_requests;
@@ -189,6 +202,7 @@ static void flush_all(struct host *h) {
 }
 
 static void finish(struct host *h) {
+    handlers_stop(h->handlers);
     clients_stop(&h->clients);
     peers_stop(&h->peers);
     streams_finish(&h->streams);
@@ -260,6 +274,15 @@ static bool open_sockets(struct host *h) {
     return error == NULL || say("%s: cannot listen for peers on %s:%u: %s", me->name, me->peer_host, me->peer_port, error);
 }
 
+static bool start_handlers(struct host *h) {
+    char directory[4096];
+    const char *own = h->cluster->handlers_dir;
+    snprintf(directory, sizeof directory, "%s%s", own[0] ? own : h->options->data_dir, own[0] ? "" : "/handlers");
+    struct handlers_options o = {.cluster = h->cluster, .directory = directory};
+    h->handlers = handlers_start(&o, &h->box, &(struct handlers_owner){handlers_known, handler_answered}, h);
+    return h->handlers != NULL || say("no thread for handlers");
+}
+
 /* Signals are one thread's alone: set up before RocksDB and nng start theirs, which inherit it. */
 static bool take_signals(struct host *h) {
     sigemptyset(&h->signals);
@@ -292,13 +315,14 @@ int host_run(const struct host_options *o) {
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_MMAP_THRESHOLD, 1 << 20); /* fixed: the buffers of a flush go back to the system after it */
     raise_limits(&h);
-    if (!take_signals(&h) || !open_store_and_engine(&h) || !write_pid(&h) || !open_sockets(&h)) return HOST_EXIT_START;
+    if (!take_signals(&h) || !open_store_and_engine(&h) || !write_pid(&h) || !start_handlers(&h) || !open_sockets(&h)) return HOST_EXIT_START;
     log_info("%s of cluster %s is there: clients on %s:%u, peers on %s:%u", o->node_name, h.cluster->name, h.cluster->nodes[h.self].client_host,
              h.cluster->nodes[h.self].client_port, h.cluster->nodes[h.self].peer_host, h.cluster->nodes[h.self].peer_port);
     while (!h.stopping) turn(&h);
     flush_all(&h);
     finish(&h);
     log_info("ended");
+    cluster_finish(h.cluster);
     free(h.cluster);
     return 0;
 }

@@ -1,3 +1,4 @@
+#include "handler_process.h"
 #include "host.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ int main(int argc, char **argv) {
     const struct {
         const char *name, **value;
     } options[] = {{"--cluster", &o.cluster_path}, {"--node", &o.node_name}, {"--data", &o.data_dir}, {"--log", &o.log_path}, {"--fsync", &fsync}};
+    if (argc == 4 && strcmp(argv[1], HANDLER_ARGUMENT) == 0) return handler_child(argv[2], argv[3]); /* begun by a node, for one handler */
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) return fputs(usage, stdout) < 0;
     for (int i = 1; i < argc; i += 2) {
         size_t n = 0;

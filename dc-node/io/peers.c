@@ -54,7 +54,8 @@ static void send_hello(struct connection *c) {
                                   .node = self->node,
                                   .incarnation = l->owner->incarnation(l->arg),
                                   .run = l->run,
-                                  .secret = secret_hash(l->cluster)}};
+                                  .secret = secret_hash(l->cluster),
+                                  .definitions = l->cluster->definitions_hash}};
     send_message(c, &m);
 }
 
@@ -87,6 +88,9 @@ static uint32_t identify(const struct connection *c, const struct message *m, ch
         snprintf(why, why_n, "says it is %.*s-%u, which is no node of this cluster", (int)m->hello.dc.n, (const char *)m->hello.dc.p, m->hello.node);
     else if ((uint32_t)node == l->self)
         snprintf(why, why_n, "says it is %s, as this node itself", l->cluster->nodes[node].name);
+    else if (m->hello.definitions != l->cluster->definitions_hash)
+        snprintf(why, why_n, "the cluster files of %s and %s differ in tables or priorities: make them equal, or change tables with TRUCE.TABLE SET",
+                 l->cluster->nodes[l->self].name, l->cluster->nodes[node].name);
     else if (c->dialed && (uint32_t)node != c->peer)
         snprintf(why, why_n, "says it is %s, where %s was expected", l->cluster->nodes[node].name, name_of(l, c->peer));
     else if (!c->dialed && l->peers[node].dialer)
@@ -136,7 +140,7 @@ static void go_live(struct connection *c, uint64_t run) {
 }
 
 static void take_hello(struct connection *c, const struct message *m) {
-    char why[256];
+    char why[320];
     uint32_t peer = identify(c, m, why, sizeof why);
     if (peer == NODES_MAX) {
         refuse(c, why);
@@ -172,8 +176,8 @@ static void take_first_frame(struct connection *c, struct slice frame) {
     if (m.type == MESSAGE_HELLO) {
         take_hello(c, &m);
     } else {
-        char text[200];
-        snprintf(text, sizeof text, "it refuses this node: %.*s", m.refuse.reason.n < 150 ? (int)m.refuse.reason.n : 150,
+        char text[360];
+        snprintf(text, sizeof text, "it refuses this node: %.*s", m.refuse.reason.n < 320 ? (int)m.refuse.reason.n : 320,
                  (const char *)m.refuse.reason.p);
         log_reason(c->all, c->peer, c->address, text);
         stream_close(c->stream, text);

@@ -34,7 +34,7 @@ struct peers {
         struct dialer *dialer;      /* NULL: the peer dials */
         struct connection *live;    /* NULL: none */
         struct connection *shaking; /* dialed, in its handshake */
-        char logged[160];           /* the latest reason logged for not being connected */
+        char logged[360];           /* the latest reason logged for not being connected */
     } peers[NODES_MAX];
     struct faults faults;
     uint64_t refused, bad_frames;

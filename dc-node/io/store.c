@@ -29,6 +29,7 @@ static const struct store_ops operations = {
     .read_log = store_log_read,
     .scan_log = store_log_scan,
     .get_meta = store_log_get_meta,
+    .get_loss = store_log_get_loss,
     .scan_losses = store_log_scan_losses,
     .get_checkpoint = store_rows_get_checkpoint,
     .commit = store_log_commit,

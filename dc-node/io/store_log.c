@@ -304,6 +304,11 @@ int store_meta_put_own(struct rocks_store *s, const char *name, struct slice val
     return message ? store_fail(s, "writing the store's format", message) : 0;
 }
 
+int store_log_get_loss(struct store *store, struct slice name, struct buf *out) {
+    struct rocks_store *s = rocks_store_of(store);
+    return s->failed ? STORE_FAILED : record_get(s, FAMILY_CONFLICTS, "conflicts", name, out);
+}
+
 int store_log_scan_losses(struct store *store, struct slice after, uint32_t records_max, struct buf *out) {
     struct rocks_store *s = rocks_store_of(store);
     if (s->failed) return STORE_FAILED;

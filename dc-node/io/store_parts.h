@@ -79,6 +79,7 @@ int store_log_read(struct store *s, const struct origin *o, uint64_t from, size_
 int store_log_scan(struct store *s, struct buf *out);
 int store_log_scan_losses(struct store *s, struct slice after, uint32_t records_max, struct buf *out);
 int store_log_get_meta(struct store *s, struct slice name, struct buf *out);
+int store_log_get_loss(struct store *s, struct slice name, struct buf *out);
 /* At opening: which origins there are. */
 int store_log_survey(struct rocks_store *s);
 /* Own records beside the engine's: the format of the store. */

@@ -16,6 +16,7 @@ enum happening_kind {
     HAPPENS_REQUEST, /* a client's request reaches its node */
     HAPPENS_RETURN,  /* a reply reaches its client */
     HAPPENS_TIMEOUT, /* a client has waited long enough */
+    HAPPENS_HANDLED, /* a simulated handler has answered */
 };
 
 struct happening {

@@ -1,3 +1,4 @@
+#include "handlers.h"
 #include "world_state.h"
 
 #include <assert.h>
@@ -61,6 +62,11 @@ static void enter(struct world *w, struct node *n, struct waiting_input *in) {
     case INPUT_FRAME:
         if (n->link_epochs[in->peer] == 0 || (in->epoch != 0 && n->link_epochs[in->peer] != in->epoch)) break;
         i.frame = SLICE(in->frame->bytes, in->frame->n);
+        node_step(w, n, &i);
+        break;
+    case INPUT_HANDLED:
+        i.handler_run = in->session;
+        i.answer = SLICE(in->frame->bytes, in->frame->n);
         node_step(w, n, &i);
         break;
     case INPUT_REQUEST: clients_pump(w, in->client, in->session); break;
@@ -173,13 +179,14 @@ static void answer(struct world *w, struct node *n) {
         uint64_t us = 1 + world_draw(&w->disk, w->options.flush_us_max);
         world_schedule(w, w->now_us + us, (struct happening){.kind = HAPPENS_FLUSHED, .a = n->index, .b = n->run});
     }
+    for (size_t i = 0; i < u->handler_runs_count; i++) sim_handlers_ask(w, n->index, &u->handler_runs[i]);
     n->refuses = u->refuse_requests;
     for (size_t i = 0; i < u->drops_count; i++) {
         trace_note(w, n->index, u->drops[i].why, u->drops[i].peer);
         network_close(w, n->index, u->drops[i].peer);
     }
     const char *fatal = u->fatal;
-    bool shutdown = u->shutdown;
+    bool shutdown = u->shutdown, reload = u->reload_handlers;
     for (size_t i = 0; i < u->unblocked_count && !fatal; i++) clients_unblocked(w, n->index, u->unblocked[i]);
     n->busy = false; /* until here all inputs wait: the updates are valid until the next step */
     n->updates = NULL;
@@ -189,6 +196,7 @@ static void answer(struct world *w, struct node *n) {
         world_kill(w, n->index, CRASH_PROCESS);
         return;
     }
+    if (reload && w->options.handlers) sim_handlers_offer(w, n->index);
     open_door(w, n);
     if (node_alive(n) && !n->busy) wake_when_due(w, n);
 }
@@ -234,6 +242,10 @@ void node_flushed(struct world *w, struct node *n) {
     open_door(w, n);
 }
 
+void node_handled(struct world *w, struct node *n, uint64_t handler_run, struct frame *f) {
+    node_input(w, n, (struct waiting_input){.type = INPUT_HANDLED, .session = handler_run, .frame = f});
+}
+
 /* ---- starting and stopping ---- */
 
 static void on_applied(void *arg, const struct event *e, bool own) {
@@ -270,6 +282,7 @@ void world_start(struct world *w, uint32_t node) {
     n->watch_arg[1] = n;
     if (w->watcher.applied) engine_observe(n->engine, (struct engine_observer){on_applied, n->watch_arg});
     if (w->watcher.started) w->watcher.started(w->watcher.arg, node);
+    if (w->options.handlers) sim_handlers_offer(w, node);
     network_node_awake(w, node);
     wake_when_due(w, n);
 }

@@ -202,6 +202,13 @@ static int get_meta(struct store *base, struct slice name, struct buf *out) {
     return 1;
 }
 
+static int get_loss(struct store *base, struct slice name, struct buf *out) {
+    struct record *r = table_find(&of(base)->losses, name);
+    if (!r) return 0;
+    buf_put(out, record_value(r).p, record_value(r).n);
+    return 1;
+}
+
 static int scan_losses(struct store *base, struct slice after, uint32_t records_max, struct buf *out) {
     struct table *t = &of(base)->losses;
     int count = 0;
@@ -446,8 +453,8 @@ void sim_store_crash(struct sim_store *s, enum crash kind, struct prng *p) {
 
 /* ---- */
 
-static const struct store_ops ops = {get_row,  scan_rows, scan_tombstones, scan_expiries,  read_log,
-                                     scan_log, get_meta,  scan_losses,     get_checkpoint, commit};
+static const struct store_ops ops = {get_row,  scan_rows, scan_tombstones, scan_expiries,  read_log, scan_log,
+                                     get_meta, get_loss,  scan_losses,     get_checkpoint, commit};
 
 struct sim_store *sim_store_create(void) {
     struct sim_store *s = xcalloc(1, sizeof *s);

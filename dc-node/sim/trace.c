@@ -47,6 +47,10 @@ static void print_input(struct world *w, const struct node *n, const struct inpu
         const char *name = message_type_name((enum message_type)type);
         fprintf(f, " %s from %s, %zu bytes", name ? name : "?", w->cluster->nodes[in->peer].name, in->frame.n);
     }
+    if (in->type == INPUT_HANDLED) {
+        fprintf(f, " %llu: ", (unsigned long long)in->handler_run);
+        print_bytes(f, in->answer);
+    }
     fputc('\n', f);
 }
 
@@ -59,6 +63,10 @@ void trace_input(struct world *w, const struct node *n, const struct input *in) 
     buf_u32(b, in->peer);
     for (uint32_t i = 0; i < in->argc; i++) buf_slice(b, in->argv[i]);
     buf_slice(b, in->frame);
+    if (in->type == INPUT_HANDLED) {
+        buf_u64(b, in->handler_run);
+        buf_slice(b, in->answer);
+    }
     end(w);
     if (w->trace_file) print_input(w, n, in);
 }
@@ -116,6 +124,11 @@ static void print_updates(struct world *w, const struct node *n, const struct en
         line(w, n->index);
         fprintf(f, "< FLUSH %zu rows\n", u->flush->rows_count);
     }
+    for (size_t i = 0; i < u->handler_runs_count; i++) {
+        line(w, n->index);
+        fprintf(f, "< ASK handler %s, run %llu, %zu bytes\n", u->handler_runs[i].name, (unsigned long long)u->handler_runs[i].id,
+                u->handler_runs[i].request.n);
+    }
     if (u->fatal) {
         line(w, n->index);
         fprintf(f, "< FATAL %s\n", u->fatal);
@@ -141,6 +154,10 @@ void trace_updates(struct world *w, const struct node *n, const struct engine_up
     buf_u8(b, u->refuse_requests);
     buf_u8(b, u->shutdown);
     buf_u8(b, u->fatal != NULL);
+    for (size_t i = 0; i < u->handler_runs_count; i++) {
+        buf_u64(b, u->handler_runs[i].id);
+        buf_slice(b, u->handler_runs[i].request);
+    }
     end(w);
     if (w->trace_file) print_updates(w, n, u);
 }

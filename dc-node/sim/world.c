@@ -14,6 +14,7 @@ struct world_options world_calm(const struct cluster *c, uint64_t seed) {
         .client_us_max = 100,
         .silence_us = 3000000,
         .reconnect_us_max = 200000,
+        .handler_us_max = 2000,
     };
 }
 
@@ -29,6 +30,7 @@ struct world *world_create(const struct world_options *o, const struct world_wat
     prng_seed(&w->network, o->seed ^ UINT64_C(0x6e6574776f726b));
     prng_seed(&w->disk, o->seed ^ UINT64_C(0x6469736b));
     prng_seed(&w->entropy, o->seed ^ UINT64_C(0x656e74726f7079));
+    prng_seed(&w->handlers, o->seed ^ UINT64_C(0x68616e646c657273));
     w->nodes = xcalloc(w->nodes_count, sizeof *w->nodes);
     for (uint32_t i = 0; i < w->nodes_count; i++) node_init(w, &w->nodes[i], i);
     network_init(w);
@@ -88,6 +90,11 @@ static void happen(struct world *w, struct happening *h) {
         break;
     case HAPPENS_FLUSHED:
         if (of_this_run(n, h)) node_flushed(w, n);
+        break;
+    case HAPPENS_HANDLED:
+        if (!of_this_run(n, h)) break;
+        node_handled(w, n, h->x, h->p);
+        h->p = NULL;
         break;
     case HAPPENS_ARRIVE:
         network_arrive(w, h->a, h->b, (uint32_t)h->x, h->p);

@@ -22,6 +22,9 @@ struct world_options {
     uint64_t client_timeout_us; /* a client that waits longer hangs up; 0: it is patient */
     uint64_t silence_us;        /* a connection on which nothing came for so long, and nothing can come, is closed */
     uint64_t reconnect_us_max;
+    bool handlers;                    /* nodes have the simulated handlers (handlers.h) ... */
+    bool without_handlers[NODES_MAX]; /* ... but these */
+    uint64_t handler_us_max;          /* an answer takes 0..this; what is slow, or loops, longer */
 };
 /* Options for a calm world: what a test starts from. */
 struct world_options world_calm(const struct cluster *c, uint64_t seed);

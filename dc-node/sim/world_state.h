@@ -12,7 +12,7 @@ struct waiting_input {
     uint32_t epoch; /* LINK_*, FRAME: of the connection */
     struct frame *frame;
     uint32_t client;  /* REQUEST: some of this client's have arrived */
-    uint64_t session; /* CLOSE, REQUEST */
+    uint64_t session; /* CLOSE, REQUEST; HANDLED: the run */
 };
 
 struct frame {
@@ -102,7 +102,7 @@ struct world {
     struct happenings happenings;
     uint64_t now_us;
     bool stopped;
-    struct prng network, disk, entropy;
+    struct prng network, disk, entropy, handlers;
     uint64_t trace;
     FILE *trace_file;
     struct world_counts counts;
@@ -126,6 +126,7 @@ void node_input(struct world *w, struct node *n, struct waiting_input in); /* ta
 void node_wake(struct world *w, struct node *n, uint64_t at_us);
 void node_stage(struct world *w, struct node *n, enum stage stage);
 void node_flushed(struct world *w, struct node *n);
+void node_handled(struct world *w, struct node *n, uint64_t handler_run, struct frame *answer); /* takes the frame */
 void node_step(struct world *w, struct node *n, struct input *in);
 bool node_alive(const struct node *n);
 

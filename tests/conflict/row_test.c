@@ -1,205 +1,659 @@
+/* What a change does to a row: whole rows and their siblings, bases, news for the journal, joins. */
+#include "../../conflict/row_build.h"
 #include "rows.h"
+
+#include <criterion/criterion.h>
 
 TestSuite(row);
 
-/* Interned so that refs are not in canonical order: c, a, b. */
-struct trio {
-    struct origins *t;
-    origin_ref a, b, c;
-};
-static struct trio trio(void) {
-    struct trio o = {.t = origins_create()};
-    o.c = origin_named(o.t, "c", 1, 3);
-    o.a = origin_named(o.t, "a", 1, 1);
-    o.b = origin_named(o.t, "b", 1, 2);
-    return o;
-}
+static uint32_t live(const struct rig *g) { return g->row.versions_count; }
+static bool has(const struct rig *g, struct dot d) { return row_holds(&g->row, CELL_ROW, NONE, d); }
 
-static const struct slice tombstone = {0};
-
-/* ---- what a change does to a row ---- */
+/* ---- siblings ---- */
 
 Test(row, a_write_supersedes_what_its_origin_had_applied) {
-    struct trio o = trio();
-    struct siblings s = {0};
-    struct vv deps = {0};
-    struct buf x = {0}, y = {0};
-    put(&s, &deps, (struct dot){o.a, 1}, 10, text_content(&x, "one", 0), o.t);
-    put(&s, &deps, (struct dot){o.a, 2}, 11, text_content(&y, "two", 0), o.t);
-    cr_assert_eq(s.n, 1, "its origin's smaller numbers are in its context");
-    vv_set(&deps, o.a, 2);
-    put(&s, &deps, (struct dot){o.b, 1}, 12, tombstone, o.t);
-    cr_assert_eq(s.n, 1);
-    cr_assert(holds(&s, (struct dot){o.b, 1}));
-    cr_assert(!siblings_live(&s));
-    siblings_finish(&s), vv_finish(&deps), buf_finish(&x), buf_finish(&y), origins_destroy(o.t);
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 10, NOTHING_KNOWN, "one");
+    rig_put(&g, DOT(g.a, 2), 11, NOTHING_KNOWN, "two");
+    cr_assert_eq(live(&g), 1, "its origin's smaller numbers are in its context");
+    rig_delete(&g, DOT(g.b, 1), 12, KNOWS(DOT(g.a, 2)));
+    cr_assert_eq(live(&g), 1);
+    cr_assert(has(&g, DOT(g.b, 1)));
+    cr_assert(!row_live(&g.row));
+    cr_assert_eq(row_digest(slice_text("k"), &g.row, g.t), 0);
+    rig_finish(&g);
 }
 
 Test(row, concurrent_writes_stand_side_by_side_in_canonical_order) {
-    struct trio o = trio();
-    struct siblings s = {0};
-    struct vv none = {0};
-    struct buf x = {0};
-    struct slice content = text_content(&x, "x", 0);
-    put(&s, &none, (struct dot){o.c, 1}, 30, content, o.t);
-    put(&s, &none, (struct dot){o.a, 1}, 10, content, o.t);
-    put(&s, &none, (struct dot){o.b, 1}, 20, tombstone, o.t);
-    cr_assert_eq(s.n, 3);
-    cr_assert_eq(s.v[0].dot.origin, o.a);
-    cr_assert_eq(s.v[1].dot.origin, o.b);
-    cr_assert_eq(s.v[2].dot.origin, o.c);
-    cr_assert(siblings_live(&s));
-    siblings_finish(&s), buf_finish(&x), origins_destroy(o.t);
+    struct rig g = rig();
+    rig_put(&g, DOT(g.c, 1), 30, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.a, 1), 10, NOTHING_KNOWN, "y");
+    rig_delete(&g, DOT(g.b, 1), 20, NOTHING_KNOWN);
+    cr_assert_eq(live(&g), 3);
+    cr_assert_eq(g.row.versions[0].dot.origin, g.a);
+    cr_assert_eq(g.row.versions[1].dot.origin, g.b);
+    cr_assert_eq(g.row.versions[2].dot.origin, g.c);
+    cr_assert(row_live(&g.row) && row_open(&g.row));
+    rig_finish(&g);
 }
 
-Test(row, a_sibling_that_the_writer_had_not_seen_stays) {
-    struct trio o = trio();
-    struct siblings s = {0};
-    struct vv deps = {0}, all = {0};
-    struct buf milk = {0}, eggs = {0}, flour = {0};
-    vv_set(&all, o.a, 1);
-    vv_set(&all, o.b, 1);
-    struct dot first = {o.a, 1}, second = {o.b, 1}, third = {o.a, 2};
-    put(&s, &deps, first, 10, text_content(&milk, "[milk]", 0), o.t); /* client 1, at a */
-    vv_set(&deps, o.a, 1);
-    struct context read_nothing = {.deps = &deps, .self = second, .unseen = &first, .unseen_count = 1};
-    siblings_apply(&s, &read_nothing, CHANGE_PUT, 11, text_content(&eggs, "[eggs]", 0), o.t); /* client 2, at b, which has milk */
-    cr_assert_eq(s.n, 2, "client 2 had read nothing: two siblings");
-    struct context read_milk = {.deps = &all, .self = third, .unseen = &second, .unseen_count = 1};
-    siblings_apply(&s, &read_milk, CHANGE_PUT, 12, text_content(&flour, "[milk, flour]", 0), o.t); /* client 1, with its old context */
-    cr_assert_eq(s.n, 2, "[milk] is replaced, [eggs] stays beside it");
-    cr_assert(!holds(&s, first) && holds(&s, second) && holds(&s, third));
-    siblings_finish(&s), vv_finish(&deps), vv_finish(&all), buf_finish(&milk), buf_finish(&eggs), buf_finish(&flour), origins_destroy(o.t);
+/* Client 1 writes [milk]; client 2, who read nothing, adds [eggs]; client 1 writes [milk, flour] with its old context. */
+Test(row, the_shopping_cart_keeps_what_its_writer_had_not_seen) {
+    struct rig g = rig();
+    struct change eggs = {.op = CHANGE_PUT, .content = rig_text(&g, "eggs", 0)},
+                  flour = {.op = CHANGE_PUT, .content = rig_text(&g, "milk, flour", 0)};
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "milk");
+    rig_apply(&g, DOT(g.a, 2), 2, NOTHING_KNOWN, KNOWS(DOT(g.a, 1)), &eggs);
+    cr_assert_eq(live(&g), 2);
+    rig_apply(&g, DOT(g.a, 3), 3, NOTHING_KNOWN, KNOWS(DOT(g.a, 2)), &flour);
+    cr_assert_eq(live(&g), 2);
+    cr_assert(has(&g, DOT(g.a, 2)) && has(&g, DOT(g.a, 3)));
+    rig_finish(&g);
 }
 
-Test(row, a_reap_removes_what_it_has_seen_and_adds_nothing) {
-    struct trio o = trio();
-    struct siblings s = {0};
-    struct vv none = {0}, deps = {0};
-    struct buf x = {0};
-    struct slice content = text_content(&x, "x", 5);
-    put(&s, &none, (struct dot){o.a, 1}, 10, content, o.t);
-    put(&s, &none, (struct dot){o.b, 1}, 20, content, o.t);
-    vv_set(&deps, o.a, 1);
-    struct context c = {.deps = &deps, .self = {o.c, 1}};
-    siblings_apply(&s, &c, CHANGE_REAP, 30, SLICE(NULL, 0), o.t);
-    cr_assert_eq(s.n, 1);
-    cr_assert(holds(&s, (struct dot){o.b, 1}), "what it had not seen survives");
-    siblings_finish(&s), vv_finish(&deps), buf_finish(&x), origins_destroy(o.t);
+Test(row, siblings_of_equal_content_are_no_open_conflict) {
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "same");
+    rig_put(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, "same");
+    cr_assert(!row_open(&g.row));
+    rig_put(&g, DOT(g.c, 1), 1, NOTHING_KNOWN, "other");
+    cr_assert(row_open(&g.row));
+    rig_finish(&g);
 }
 
-Test(row, the_same_change_twice_is_one_version) {
-    struct trio o = trio();
-    struct siblings s = {0};
-    struct vv none = {0};
-    struct buf x = {0};
-    struct slice content = text_content(&x, "x", 0);
-    put(&s, &none, (struct dot){o.b, 1}, 10, content, o.t);
-    put(&s, &none, (struct dot){o.a, 1}, 11, content, o.t);
-    put(&s, &none, (struct dot){o.b, 1}, 10, content, o.t);
-    cr_assert_eq(s.n, 2);
-    siblings_finish(&s), buf_finish(&x), origins_destroy(o.t);
+Test(row, a_reap_removes_what_it_saw_and_adds_nothing) {
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "old");
+    rig_put(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, "refreshed elsewhere");
+    rig_apply(&g, DOT(g.a, 2), 2, NOTHING_KNOWN, NOTHING_KNOWN, &(struct change){.op = CHANGE_REAP});
+    cr_assert_eq(live(&g), 1);
+    cr_assert(has(&g, DOT(g.b, 1)));
+    vv_set(&g.stable, g.a, 2);
+    vv_set(&g.stable, g.b, 1);
+    rig_apply(&g, DOT(g.b, 2), 3, KNOWS(DOT(g.a, 2)), NOTHING_KNOWN, &(struct change){.op = CHANGE_REAP});
+    cr_assert_eq(g.row.cells_count, 0, "nothing is left, and all of it is stable");
+    rig_finish(&g);
 }
 
-Test(row, one_write_after_the_other_takes_no_new_memory) {
-    struct trio o = trio();
-    struct siblings s = {0};
-    struct vv none = {0};
-    struct buf x = {0};
-    struct slice content = text_content(&x, "x", 0);
-    put(&s, &none, (struct dot){o.a, 1}, 10, content, o.t);
-    struct version *before = s.v;
-    uint32_t cap = s.cap;
-    for (uint64_t n = 2; n < 1000; n++) put(&s, &none, (struct dot){o.a, n}, 10 + n, content, o.t);
-    cr_assert_eq(s.v, before);
-    cr_assert_eq(s.cap, cap);
-    cr_assert_eq(s.n, 1);
-    siblings_finish(&s), buf_finish(&x), origins_destroy(o.t);
+Test(row, an_answer_keeps_whose_it_is_until_it_is_overwritten) {
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, "y");
+    struct change answer = {.op = CHANGE_ANSWER, .content = rig_text(&g, "z", 0), .generation = 3, .inputs = 99};
+    rig_apply(&g, DOT(g.c, 1), 5, KNOWS(DOT(g.a, 1), DOT(g.b, 1)), NOTHING_KNOWN, &answer);
+    cr_assert_eq(live(&g), 1);
+    cr_assert_eq(g.row.versions[0].generation, 3);
+    cr_assert_eq(g.row.versions[0].inputs, 99);
+    rig_put(&g, DOT(g.a, 2), 6, NOTHING_KNOWN, "beside it");
+    cr_assert_eq(g.row.versions[0].generation, 0);
+    cr_assert_eq(g.row.versions[1].generation, 3);
+    rig_finish(&g);
 }
 
-/* ---- what readers see ---- */
+/* ---- recorded for later ---- */
 
-Test(row, readers_see_the_greatest_stamp_then_the_canonical_origin_then_the_number) {
-    struct trio o = trio();
-    struct version v[] = {{{o.a, 1}, 20, tombstone}, {{o.b, 7}, 20, tombstone}, {{o.b, 9}, 20, tombstone}, {{o.c, 1}, 19, tombstone}};
-    struct siblings s = {v, 4, 4};
-    cr_assert_eq(policy_winner(POLICY_LWW, &s, o.t), 2, "b's ninth: of equal stamps the greater origin, then the greater number");
-    v[3].stamp = 20;
-    cr_assert_eq(policy_winner(POLICY_LWW, &s, o.t), 3, "c is the last in canonical order, though it was the first to be interned");
-    v[0].stamp = 21;
-    cr_assert_eq(policy_winner(POLICY_LWW, &s, o.t), 0);
-    origins_destroy(o.t);
+static void record(struct rig *g, struct dot self, const struct dot *knows, const struct dot *looked_at) {
+    struct buf why = {0};
+    hash_content(&why, 0, (const char *const[]){"handler", "x", "reason", "crashed", NULL});
+    rig_apply(g, self, 9, knows, looked_at, &(struct change){.op = CHANGE_RECORD, .content = rig_keep(g, why)});
 }
 
-Test(row, of_concurrent_expiries_the_longest_counts) {
-    struct trio o = trio();
-    struct buf soon = {0}, late = {0}, never = {0};
-    struct version v[] = {{{o.a, 1}, 1, text_content(&soon, "x", 1000)}, {{o.b, 1}, 2, text_content(&late, "y", 2000)}, {{o.c, 1}, 3, tombstone}};
-    struct siblings s = {v, 3, 3};
-    cr_assert_eq(siblings_expire_ms(&s), 2000, "a tombstone has no say");
-    v[0].content = text_content(&never, "z", 0);
-    cr_assert_eq(siblings_expire_ms(&s), 0, "for ever is longest");
-    struct siblings gone = {v + 2, 1, 1};
-    cr_assert_eq(siblings_expire_ms(&gone), 0);
-    buf_finish(&soon), buf_finish(&late), buf_finish(&never), origins_destroy(o.t);
+Test(row, a_record_marks_just_the_siblings_that_it_names) {
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, "y");
+    record(&g, DOT(g.c, 1), KNOWS(DOT(g.a, 1)), KNOWS(DOT(g.a, 1)));
+    cr_assert_eq(g.row.recorded, 0, "another number of them");
+    record(&g, DOT(g.c, 2), KNOWS(DOT(g.a, 1)), KNOWS(DOT(g.a, 1), DOT(g.c, 1)));
+    cr_assert_eq(g.row.recorded, 0, "others");
+    record(&g, DOT(g.c, 3), KNOWS(DOT(g.a, 1), DOT(g.b, 1)), KNOWS(DOT(g.a, 1), DOT(g.b, 1)));
+    cr_assert_eq(g.row.recorded, row_siblings_hash(&g.row, g.t));
+    cr_assert_eq(content_count(g.row.recorded_why), 2);
+    cr_assert_eq(live(&g), 2, "no version is added");
+    rig_put(&g, DOT(g.c, 4), 5, NOTHING_KNOWN, "z");
+    cr_assert_eq(g.row.recorded, 0, "there are other siblings now");
+    rig_finish(&g);
 }
 
-/* ---- the traps: dropping the loser of lww at once diverges ---- */
-
-typedef void after_fn(struct siblings *s, const struct origins *t);
-static void keep_all(struct siblings *s, const struct origins *t) {}
-static void drop_losers(struct siblings *s, const struct origins *t) {
-    s->v[0] = s->v[policy_winner(POLICY_LWW, s, t)];
-    s->n = 1;
+Test(row, a_record_stays_while_the_siblings_are_the_same) {
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, "y");
+    record(&g, DOT(g.c, 1), NOTHING_KNOWN, KNOWS(DOT(g.a, 1), DOT(g.b, 1)));
+    rig_apply(&g, DOT(g.c, 2), 5, NOTHING_KNOWN, NOTHING_KNOWN, &(struct change){.op = CHANGE_REAP}); /* which has seen none of them */
+    cr_assert_neq(g.row.recorded, 0);
+    cr_assert_eq(content_count(g.row.recorded_why), 2);
+    rig_finish(&g);
 }
 
-/* u; m was made after u was applied, but its clock did not follow u's, which was far ahead; x knows of neither. stamp: m < x < u. */
-static uint64_t after_order(const char *order, after_fn *after, struct trio o) {
-    struct siblings s = {0};
-    struct vv none = {0}, knows_u = {0};
-    struct buf x = {0};
-    struct slice content = text_content(&x, "x", 0);
-    vv_set(&knows_u, o.a, 1);
-    for (; *order; order++) {
-        if (*order == 'u') put(&s, &none, (struct dot){o.a, 1}, 300, content, o.t);
-        if (*order == 'm') put(&s, &knows_u, (struct dot){o.b, 1}, 100, content, o.t);
-        if (*order == 'x') put(&s, &none, (struct dot){o.c, 1}, 200, content, o.t);
-        after(&s, o.t);
+Test(row, a_record_of_a_merged_row_marks_nothing_and_changes_nothing) {
+    struct rig g = rig();
+    struct dot i = DOT(g.a, 1);
+    struct delta_op ops[] = {op_string("x"), op_member("m")};
+    rig_merge(&g, i, 1, NOTHING_KNOWN, 0, CONTENT_NONE, 2, ops);
+    struct delta_op count = op_count(CELL_STRING, "", DOT(g.b, 1), 1, 4), other = op_string("y");
+    rig_merge(&g, DOT(g.b, 1), 2, NOTHING_KNOWN, 0, CONTENT_NONE, 1, &count);
+    rig_merge(&g, DOT(g.b, 2), 3, NOTHING_KNOWN, 0, CONTENT_NONE, 1, &other);
+    uint64_t digest = row_digest(slice_text("k"), &g.row, g.t);
+    record(&g, DOT(g.c, 1), NOTHING_KNOWN, KNOWS(DOT(g.a, 1)));
+    cr_assert_eq(g.row.recorded, 0);
+    cr_assert_eq(row_digest(slice_text("k"), &g.row, g.t), digest);
+    cr_assert_neq(digest, 0);
+    rig_finish(&g);
+}
+
+/* ---- bases ---- */
+
+Test(row, the_base_is_the_version_that_the_siblings_came_from) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "base");
+    cr_assert_null(row_base(&g.row), "there is no episode");
+    rig_put(&g, DOT(g.a, 2), 2, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 2, KNOWS(DOT(g.a, 1)), "y");
+    const struct version *base = row_base(&g.row);
+    cr_assert_not_null(base);
+    cr_assert(dot_equal(base->dot, DOT(g.a, 1)));
+    cr_assert(slice_equal(content_string(base->content), slice_text("base")));
+    rig_finish(&g);
+}
+
+Test(row, siblings_of_a_row_that_was_not_there_have_a_base_without_a_version) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, "y");
+    const struct version *base = row_base(&g.row);
+    cr_assert_not_null(base);
+    cr_assert_eq(base->dot.n, 0);
+    cr_assert_eq(base->content.n, 0);
+    rig_finish(&g);
+}
+
+Test(row, two_versions_below_an_episode_are_no_base) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "one");
+    rig_put(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, "two");
+    vv_set(&g.stable, g.a, 1);
+    vv_set(&g.stable, g.b, 1);
+    rig_put(&g, DOT(g.a, 2), 2, KNOWS(DOT(g.b, 1)), "x"); /* settles them: their episode leaves */
+    rig_put(&g, DOT(g.c, 1), 2, KNOWS(DOT(g.a, 1), DOT(g.b, 1)), "y");
+    cr_assert(row_open(&g.row));
+    cr_assert_null(row_base(&g.row));
+    rig_finish(&g);
+}
+
+Test(row, a_base_goes_when_what_came_after_it_is_stable_and_no_episode_is_open) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "one");
+    rig_put(&g, DOT(g.a, 2), 2, NOTHING_KNOWN, "two");
+    cr_assert_eq(g.row.below_count, 2);
+    vv_set(&g.stable, g.a, 2);
+    rig_put(&g, DOT(g.a, 3), 3, NOTHING_KNOWN, "three");
+    cr_assert_eq(g.row.below_count, 1);
+    cr_assert(dot_equal(g.row.below[0].v.dot, DOT(g.a, 2)));
+    cr_assert(dot_equal(g.row.below[0].above, DOT(g.a, 3)));
+    g.keep_below = false;
+    vv_set(&g.stable, g.a, 3);
+    rig_put(&g, DOT(g.a, 4), 4, NOTHING_KNOWN, "four");
+    cr_assert_eq(g.row.below_count, 0, "the table does not ask for bases any more");
+    rig_finish(&g);
+}
+
+Test(row, of_too_many_versions_below_the_oldest_stays) {
+    struct rig g = rig();
+    g.keep_below = true;
+    for (uint64_t n = 1; n <= 40; n++) rig_put(&g, DOT(g.a, n), n, NOTHING_KNOWN, "x");
+    cr_assert_leq(g.row.below_count, 16);
+    cr_assert_eq(g.row.below[0].v.dot.n, 0, "there was no row before the first");
+    cr_assert_eq(g.row.below[g.row.below_count - 1].v.dot.n, 39);
+    rig_finish(&g);
+}
+
+Test(row, large_versions_below_are_kept_up_to_a_size) {
+    struct rig g = rig();
+    g.keep_below = true;
+    char *text = xcalloc(1, 100 * 1024 + 1);
+    memset(text, 'x', 100 * 1024);
+    for (uint64_t n = 1; n <= 8; n++) rig_put(&g, DOT(g.a, n), n, NOTHING_KNOWN, text);
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < g.row.below_count; i++) bytes += g.row.below[i].v.content.n;
+    cr_assert_leq(bytes, 256 * 1024);
+    cr_assert_geq(g.row.below_count, 2);
+    free(text);
+    rig_finish(&g);
+}
+
+/* ---- news ---- */
+
+Test(row, a_chain_of_writes_that_knew_each_other_is_no_news) {
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "one");
+    rig_put(&g, DOT(g.b, 1), 2, KNOWS(DOT(g.a, 1)), "two");
+    rig_delete(&g, DOT(g.a, 2), 3, KNOWS(DOT(g.b, 1)));
+    cr_assert_eq(g.news.lost_count, 0);
+    cr_assert_eq(g.news.cells_count, 0);
+    rig_finish(&g);
+}
+
+Test(row, an_episode_is_told_when_it_opens_grows_and_closes_and_who_leaves_it_is_lost) {
+    struct rig g = rig();
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 2, NOTHING_KNOWN, "y");
+    cr_assert_eq(g.news.cells_count, 1);
+    cr_assert_null(g.news.cells[0].before);
+    cr_assert_not_null(g.news.cells[0].after);
+    cr_assert(!g.news.cells[0].open_before && g.news.cells[0].open_after);
+    cr_assert_eq(g.news.lost_count, 0);
+    rig_put(&g, DOT(g.c, 1), 3, NOTHING_KNOWN, "z");
+    cr_assert(g.news.cells[0].open_before && g.news.cells[0].open_after);
+    rig_put(&g, DOT(g.a, 2), 4, KNOWS(DOT(g.b, 1), DOT(g.c, 1)), "all");
+    cr_assert_eq(g.news.lost_count, 3);
+    cr_assert(g.news.cells[0].open_before && !g.news.cells[0].open_after);
+    cr_assert_eq(g.news.lost[0].kind, CELL_ROW);
+    cr_assert(slice_equal(content_string(g.news.lost[0].v.content), slice_text("x")));
+    rig_finish(&g);
+}
+
+static bool give_back(void *arg, enum cell_kind kind, struct slice name, struct dot member, struct blocks *ret) {
+    if (kind != CELL_ROW || name.n || !block_holds(arg, &((struct blocks *)arg)->b[0], member)) return false;
+    blocks_copy(ret, arg);
+    return true;
+}
+
+Test(row, a_write_from_old_context_takes_a_closed_episode_back) {
+    struct rig g = rig();
+    struct blocks closed = {0};
+    struct closed_row journal = {give_back, &closed};
+    g.closed = &journal;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 2, NOTHING_KNOWN, "y");
+    blocks_copy(&closed, g.news.cells[0].after);
+    rig_put(&g, DOT(g.a, 2), 3, KNOWS(DOT(g.b, 1)), "settled");
+    vv_set(&g.stable, g.a, 2);
+    vv_set(&g.stable, g.b, 1);
+    rig_put(&g, DOT(g.a, 3), 4, KNOWS(DOT(g.b, 1)), "on");
+    cr_assert_eq(g.row.stacks_count, 0, "the episode has left the row");
+    struct change stale = {.op = CHANGE_PUT, .content = rig_text(&g, "stale", 0)};
+    rig_apply(&g, DOT(g.a, 4), 5, KNOWS(DOT(g.b, 1)), KNOWS(DOT(g.b, 1)), &stale);
+    const struct row_block *e = blocks_episode_of(&g.row.stacks[0], DOT(g.a, 4));
+    cr_assert_not_null(e);
+    cr_assert(block_holds(&g.row.stacks[0], e, DOT(g.a, 1)) && block_holds(&g.row.stacks[0], e, DOT(g.b, 1)), "it has them again");
+    blocks_finish(&closed);
+    rig_finish(&g);
+}
+
+Test(row, many_siblings_are_told_as_well_as_few) {
+    struct rig g = rig();
+    struct dot all[30];
+    for (uint32_t i = 0; i < 20; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "x%02u", i);
+        all[i] = DOT(row_origin(g.t, name), 1);
+        rig_put(&g, all[i], i, NOTHING_KNOWN, name);
     }
-    uint64_t digest = row_digest(slice_text("key"), &s, o.t);
-    siblings_finish(&s), vv_finish(&knows_u), buf_finish(&x);
-    return digest;
+    cr_assert_eq(live(&g), 20);
+    all[20] = (struct dot){0};
+    rig_put(&g, DOT(g.a, 1), 99, all, "settled");
+    cr_assert_eq(live(&g), 1);
+    cr_assert_eq(g.news.lost_count, 20);
+    rig_finish(&g);
 }
 
-Test(row, a_loser_may_still_win_when_what_beat_it_is_overwritten_from_a_slow_clock) {
-    struct trio o = trio();
-    uint64_t digest = after_order("umx", keep_all, o);
-    cr_assert_eq(after_order("uxm", keep_all, o), digest);
-    cr_assert_eq(after_order("xum", keep_all, o), digest);
-    cr_assert_neq(after_order("umx", drop_losers, o), after_order("uxm", drop_losers, o), "the trap has lost its teeth: early dropping passes it");
-    origins_destroy(o.t);
+/* ---- collection ---- */
+
+Test(row, a_row_of_tombstones_may_go_when_all_that_it_holds_is_stable) {
+    struct rig g = rig();
+    struct vv stable = {0};
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_delete(&g, DOT(g.a, 2), 2, NOTHING_KNOWN);
+    rig_delete(&g, DOT(g.b, 1), 2, NOTHING_KNOWN);
+    cr_assert(!row_collectable(&g.row, &stable));
+    vv_set(&stable, g.a, 2);
+    cr_assert(!row_collectable(&g.row, &stable));
+    vv_set(&stable, g.b, 1);
+    cr_assert(row_collectable(&g.row, &stable));
+    g.row.below[0].above.n = 3; /* a base that may yet be asked for */
+    cr_assert(!row_collectable(&g.row, &stable));
+    vv_finish(&stable);
+    rig_finish(&g);
 }
 
-Test(row, a_loser_is_still_there_when_the_policy_changes_after_it_lost) {
-    struct trio o = trio();
-    struct siblings s = {0};
-    struct vv none = {0};
-    struct buf x = {0};
-    struct slice content = text_content(&x, "x", 0);
-    put(&s, &none, (struct dot){o.a, 1}, 10, content, o.t);
-    put(&s, &none, (struct dot){o.b, 1}, 20, content, o.t);
-    cr_assert_eq(policy_winner(POLICY_LWW, &s, o.t), 1);
-    cr_assert(holds(&s, (struct dot){o.a, 1}), "a policy only chooses what readers see");
-    siblings_finish(&s), buf_finish(&x), origins_destroy(o.t);
+Test(row, stacks_and_counters_that_are_not_stable_keep_their_row) {
+    struct rig g = rig();
+    struct vv stable = {0};
+    struct delta_op put = op_field("f", "x"), count = op_count(CELL_STRING, "", DOT(g.a, 2), 2, 5);
+    rig_merge(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_NONE, 1, &put);
+    struct delta_op gone = op_remove(CELL_FIELD, "f");
+    rig_merge(&g, DOT(g.b, 1), 2, KNOWS(DOT(g.a, 1)), 0, CONTENT_NONE, 1, &gone);
+    cr_assert(!row_live(&g.row));
+    cr_assert_eq(g.row.cells_count, 1, "its stack stays: a version that is concurrent with a:1 may come");
+    cr_assert(!row_collectable(&g.row, &stable));
+    vv_set(&stable, g.a, 1);
+    cr_assert(row_collectable(&g.row, &stable));
+    rig_merge(&g, DOT(g.a, 2), 3, NOTHING_KNOWN, 0, CONTENT_NONE, 1, &count);
+    struct counter_reset seen = {.origin = g.a, .birth = 2, .n = 2, .total = AMOUNT(5)};
+    struct delta_op reset = {.kind = CELL_STRING, .flags = OP_RESET, .resets = &seen, .resets_count = 1};
+    vv_set(&stable, g.a, 2);
+    cr_assert(!row_collectable(&g.row, &stable), "it counts");
+    rig_merge(&g, DOT(g.b, 2), 4, KNOWS(DOT(g.a, 2)), DELTA_CLEAR, CONTENT_NONE, 1, &reset);
+    cr_assert(!row_live(&g.row));
+    cr_assert(!row_collectable(&g.row, &stable), "who reset it is not stable");
+    vv_set(&stable, g.b, 2);
+    cr_assert(row_collectable(&g.row, &stable));
+    vv_finish(&stable);
+    rig_finish(&g);
 }
 
-Test(row, a_tombstone_beside_a_live_sibling_competes_like_any_other) {
-    struct trio o = trio();
-    struct buf x = {0};
-    struct version v[] = {{{o.a, 1}, 10, text_content(&x, "x", 0)}, {{o.b, 1}, 20, tombstone}};
-    struct siblings both = {v, 2, 2}, live = {v, 1, 1};
-    cr_assert_eq(both.v[policy_winner(POLICY_LWW, &both, o.t)].content.n, 0, "deleted");
-    cr_assert(siblings_live(&both));
-    cr_assert_neq(row_digest(slice_text("k"), &both, o.t), row_digest(slice_text("k"), &live, o.t), "it counts in the digest");
-    buf_finish(&x), origins_destroy(o.t);
+/* ---- joins ---- */
+
+static void join(struct rig *into, const struct dot *into_vv, struct rig *from, const struct dot *from_vv, struct row *ret) {
+    struct vv p = {0}, q = {0};
+    for (; into_vv->n; into_vv++) vv_set(&p, into_vv->origin, into_vv->n);
+    for (; from_vv->n; from_vv++) vv_set(&q, from_vv->origin, from_vv->n);
+    row_join(&from->row, &q, &into->row, &p, ret, into->t);
+    vv_finish(&p);
+    vv_finish(&q);
+}
+
+Test(row, a_join_keeps_what_the_other_side_has_not_seen_and_drops_what_it_has_overwritten) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    rig_put(&p, DOT(p.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&p, DOT(p.b, 1), 1, NOTHING_KNOWN, "y");
+    rig_put(&q, DOT(q.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&q, DOT(q.a, 2), 2, NOTHING_KNOWN, "x2");
+    join(&p, KNOWS(DOT(p.a, 1), DOT(p.b, 1)), &q, KNOWS(DOT(q.a, 2)), &both);
+    cr_assert_eq(both.versions_count, 2);
+    cr_assert(row_holds(&both, CELL_ROW, NONE, DOT(p.a, 2)) && row_holds(&both, CELL_ROW, NONE, DOT(p.b, 1)));
+    const struct cell *c = row_cell(&both, CELL_ROW, NONE);
+    cr_assert_neq(c->stack, 0);
+    const struct row_block *e = blocks_episode_of(&both.stacks[c->stack - 1], DOT(p.b, 1));
+    cr_assert_not_null(e, "they are one episode");
+    cr_assert(block_holds(&both.stacks[c->stack - 1], e, DOT(p.a, 1)));
+    join(&q, KNOWS(DOT(q.a, 2)), &p, KNOWS(DOT(p.a, 1), DOT(p.b, 1)), &both);
+    cr_assert_eq(both.versions_count, 2, "from either side");
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, a_join_with_a_side_that_has_collected_the_row_drops_it) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    rig_put(&p, DOT(p.a, 1), 1, NOTHING_KNOWN, "x");
+    join(&p, KNOWS(DOT(p.a, 1)), &q, KNOWS(DOT(p.a, 2)), &both);
+    cr_assert_eq(both.versions_count, 0);
+    join(&p, KNOWS(DOT(p.a, 1)), &q, NOTHING_KNOWN, &both);
+    cr_assert_eq(both.versions_count, 1);
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, counters_join_entry_by_entry) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    struct dot a = DOT(p.a, 1), b = DOT(p.b, 1), c = DOT(p.c, 1), b2 = DOT(p.b, 2);
+    struct delta_op at_a = op_count(CELL_STRING, "", a, 1, 1), at_b = op_count(CELL_STRING, "", b, 1, 10),
+                    at_c = op_count(CELL_STRING, "", c, 1, 100), more = op_count(CELL_STRING, "", b2, 1, 1010);
+    rig_merge(&p, a, 1, NOTHING_KNOWN, 0, CONTENT_STRING, 1, &at_a);
+    rig_merge(&p, b, 1, NOTHING_KNOWN, 0, CONTENT_STRING, 1, &at_b);
+    rig_merge(&q, b, 1, NOTHING_KNOWN, 0, CONTENT_STRING, 1, &at_b);
+    rig_merge(&q, b2, 2, NOTHING_KNOWN, 0, CONTENT_STRING, 1, &more);
+    rig_merge(&q, c, 1, NOTHING_KNOWN, 0, CONTENT_STRING, 1, &at_c);
+    join(&p, KNOWS(a, b), &q, KNOWS(b2, c), &both);
+    cr_assert_eq(counters_sum(both.counters, both.counters_count), AMOUNT(1111));
+    join(&p, KNOWS(a, b), &q, KNOWS(DOT(p.a, 1), b2, c), &both);
+    cr_assert_eq(counters_sum(both.counters, both.counters_count), AMOUNT(1110), "q has collected what a had counted");
+    join(&q, KNOWS(DOT(p.a, 1), b2, c), &p, KNOWS(a, b), &both);
+    cr_assert_eq(counters_sum(both.counters, both.counters_count), AMOUNT(1110));
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, members_and_fields_join_cell_by_cell) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    struct delta_op one = op_member("one"), two = op_member("two"), f = op_field("f", "v");
+    rig_merge(&p, DOT(p.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_NONE, 1, &one);
+    rig_merge(&p, DOT(p.a, 2), 1, NOTHING_KNOWN, 0, CONTENT_NONE, 1, &f);
+    rig_merge(&q, DOT(q.b, 1), 1, NOTHING_KNOWN, 0, CONTENT_NONE, 1, &two);
+    join(&p, KNOWS(DOT(p.a, 2)), &q, KNOWS(DOT(q.b, 1)), &both);
+    cr_assert_eq(both.cells_count, 3);
+    cr_assert_eq(both.form, ROW_MERGED);
+    join(&p, KNOWS(DOT(p.a, 2)), &q, KNOWS(DOT(q.b, 1), DOT(q.a, 1)), &both);
+    cr_assert_eq(both.cells_count, 2, "q has removed member one");
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, of_two_forms_the_later_one_joins) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    struct delta_op f = op_field("f", "v");
+    rig_merge(&p, DOT(p.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &f);
+    rig_merge(&q, DOT(q.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &f);
+    rig_put(&q, DOT(q.a, 2), 2, NOTHING_KNOWN, "whole now");
+    join(&p, KNOWS(DOT(p.a, 1)), &q, KNOWS(DOT(q.a, 2)), &both);
+    cr_assert_eq(both.form, ROW_WHOLE);
+    cr_assert_eq(both.versions_count, 1);
+    join(&q, KNOWS(DOT(q.a, 2)), &p, KNOWS(DOT(p.a, 1)), &both);
+    cr_assert_eq(both.form, ROW_WHOLE);
+    cr_assert_eq(both.versions_count, 1);
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, bases_and_what_was_recorded_join_too) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    p.keep_below = q.keep_below = true;
+    for (struct rig *g = &p; g; g = g == &p ? &q : NULL) {
+        rig_put(g, DOT(g->a, 1), 1, NOTHING_KNOWN, "base");
+        rig_put(g, DOT(g->a, 2), 2, NOTHING_KNOWN, "x");
+        rig_put(g, DOT(g->b, 1), 2, KNOWS(DOT(g->a, 1)), "y");
+    }
+    record(&q, DOT(q.c, 1), NOTHING_KNOWN, KNOWS(DOT(q.a, 2), DOT(q.b, 1)));
+    join(&p, KNOWS(DOT(p.a, 2), DOT(p.b, 1)), &q, KNOWS(DOT(p.a, 2), DOT(p.b, 1), DOT(q.c, 1)), &both);
+    cr_assert_eq(both.below_count, p.row.below_count);
+    cr_assert_eq(both.recorded, q.row.recorded);
+    cr_assert_not_null(row_base(&both));
+    join(&q, KNOWS(DOT(p.a, 2), DOT(p.b, 1), DOT(q.c, 1)), &p, KNOWS(DOT(p.a, 2), DOT(p.b, 1)), &both);
+    cr_assert_eq(both.recorded, q.row.recorded);
+    rig_put(&p, DOT(p.c, 2), 5, NOTHING_KNOWN, "z");
+    join(&p, KNOWS(DOT(p.a, 2), DOT(p.b, 1), DOT(p.c, 2)), &q, KNOWS(DOT(p.a, 2), DOT(p.b, 1), DOT(q.c, 1)), &both);
+    cr_assert_eq(both.recorded, 0, "these are other siblings");
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, a_base_that_came_from_two_versions_stays_none_after_a_join) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    for (struct rig *g = &p; g; g = g == &p ? &q : NULL) {
+        g->keep_below = true;
+        rig_put(g, DOT(g->a, 1), 1, NOTHING_KNOWN, "one");
+        rig_put(g, DOT(g->b, 1), 1, NOTHING_KNOWN, "two");
+        vv_set(&g->stable, g->a, 1);
+        vv_set(&g->stable, g->b, 1);
+        rig_put(g, DOT(g->a, 2), 2, KNOWS(DOT(g->b, 1)), "x");
+    }
+    rig_put(&q, DOT(q.c, 1), 2, KNOWS(DOT(q.a, 1), DOT(q.b, 1)), "y");
+    cr_assert_null(row_base(&q.row));
+    join(&p, KNOWS(DOT(p.a, 2), DOT(p.b, 1)), &q, KNOWS(DOT(q.a, 2), DOT(q.b, 1), DOT(q.c, 1)), &both);
+    cr_assert_null(row_base(&both));
+    cr_assert_eq(both.below_count, q.row.below_count);
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+/* ---- names and digests ---- */
+
+Test(row, hashes_and_digests_are_the_same_in_every_table_of_origins) {
+    struct rig p = rig(), q = {.t = origins_create()};
+    q.b = row_origin(q.t, "b");
+    q.a = row_origin(q.t, "a");
+    rig_put(&p, DOT(p.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&p, DOT(p.b, 1), 2, NOTHING_KNOWN, "y");
+    rig_put(&q, DOT(q.b, 1), 2, NOTHING_KNOWN, "y");
+    cr_assert_neq(row_siblings_hash(&p.row, p.t), row_siblings_hash(&q.row, q.t));
+    cr_assert_neq(row_digest(slice_text("k"), &p.row, p.t), row_digest(slice_text("k"), &q.row, q.t));
+    rig_put(&q, DOT(q.a, 1), 1, NOTHING_KNOWN, "x");
+    cr_assert_eq(row_siblings_hash(&p.row, p.t), row_siblings_hash(&q.row, q.t));
+    cr_assert_eq(row_digest(slice_text("k"), &p.row, p.t), row_digest(slice_text("k"), &q.row, q.t));
+    cr_assert_neq(row_digest(slice_text("k"), &p.row, p.t), row_digest(slice_text("l"), &p.row, p.t));
+    rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, a_row_that_is_not_there_has_nothing) {
+    struct row r = {0};
+    cr_assert(!row_live(&r) && !row_open(&r) && !row_types_collide(&r) && !row_counts(&r));
+    cr_assert_null(row_base(&r));
+    cr_assert_eq(row_expires_ms(&r), 0);
+    cr_assert_null(row_cell(&r, CELL_ROW, NONE));
+    row_finish(&r);
+}
+
+/* ---- what is rare ---- */
+
+Test(row, cells_are_found_wherever_they_lie_and_none_that_is_not_there) {
+    struct rig g = rig();
+    struct delta_op ops[] = {op_string("s"), op_field("b", "1"), op_field("d", "2"), op_member("c"), op_member("e")};
+    rig_merge(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_NONE, 5, ops);
+    for (int i = 0; i < 5; i++) cr_assert_eq(row_cell(&g.row, ops[i].kind, ops[i].name), &g.row.cells[i]);
+    static const char *const others[] = {"a", "c", "f"};
+    for (int i = 0; i < 3; i++) cr_assert_null(row_cell(&g.row, CELL_FIELD, slice_text(others[i])));
+    cr_assert_null(row_cell(&g.row, CELL_EXPIRY, NONE));
+    cr_assert(!row_open(&g.row));
+    cr_assert_null(row_base(&g.row), "merged rows have none");
+    rig_finish(&g);
+}
+
+Test(row, members_and_times_of_expiry_that_were_written_twice_are_no_open_conflict) {
+    struct rig g = rig();
+    uint8_t room[8], other[8];
+    struct delta_op ops[] = {op_member("m"), op_expiry(1, room)}, again[] = {op_member("m"), op_expiry(2, other)};
+    rig_merge(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_SET, 2, ops);
+    rig_merge(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, 0, CONTENT_SET, 2, again);
+    cr_assert_eq(g.row.versions_count, 4);
+    cr_assert(!row_open(&g.row));
+    rig_finish(&g);
+}
+
+Test(row, a_chain_that_is_not_stable_yet_has_no_base) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 2, KNOWS(DOT(g.a, 1)), "y");
+    cr_assert_eq(g.row.stacks_count, 1);
+    cr_assert_null(row_base(&g.row));
+    rig_finish(&g);
+}
+
+Test(row, versions_below_that_belong_to_an_earlier_episode_are_not_the_base) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "base of the first");
+    rig_put(&g, DOT(g.a, 2), 2, NOTHING_KNOWN, "x");
+    rig_put(&g, DOT(g.b, 1), 2, KNOWS(DOT(g.a, 1)), "y");
+    rig_put(&g, DOT(g.a, 3), 3, KNOWS(DOT(g.b, 1)), "settled");
+    rig_put(&g, DOT(g.a, 4), 4, KNOWS(DOT(g.b, 1)), "one");
+    rig_put(&g, DOT(g.c, 1), 4, KNOWS(DOT(g.a, 3), DOT(g.b, 1)), "other");
+    const struct version *base = row_base(&g.row);
+    cr_assert_not_null(base);
+    cr_assert(dot_equal(base->dot, DOT(g.a, 3)));
+    rig_finish(&g);
+}
+
+Test(row, a_base_that_both_sides_of_a_join_know_is_one) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    p.keep_below = q.keep_below = true;
+    rig_put(&p, DOT(p.a, 1), 1, NOTHING_KNOWN, "base");
+    rig_put(&q, DOT(q.a, 1), 1, NOTHING_KNOWN, "base");
+    rig_put(&p, DOT(p.a, 2), 2, NOTHING_KNOWN, "x");
+    rig_put(&q, DOT(q.b, 1), 2, KNOWS(DOT(q.a, 1)), "y");
+    join(&p, KNOWS(DOT(p.a, 2)), &q, KNOWS(DOT(q.a, 1), DOT(q.b, 1)), &both);
+    const struct version *base = row_base(&both);
+    cr_assert_not_null(base);
+    cr_assert(slice_equal(content_string(base->content), slice_text("base")));
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, a_reap_keeps_what_may_be_asked_for_and_the_next_write_goes_on) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "x");
+    rig_apply(&g, DOT(g.a, 2), 2, NOTHING_KNOWN, NOTHING_KNOWN, &(struct change){.op = CHANGE_REAP});
+    cr_assert_eq(live(&g), 0);
+    cr_assert_eq(g.row.cells_count, 1, "its stack and what lay below stay");
+    cr_assert_eq(rig_view(&g, POLICY_LWW, NULL).n, strlen("(deleted)"));
+    rig_put(&g, DOT(g.b, 1), 3, KNOWS(DOT(g.a, 2)), "again");
+    cr_assert_eq(live(&g), 1);
+    vv_set(&g.stable, g.a, 3);
+    vv_set(&g.stable, g.b, 1);
+    g.keep_below = false;
+    rig_apply(&g, DOT(g.a, 3), 4, KNOWS(DOT(g.b, 1)), NOTHING_KNOWN, &(struct change){.op = CHANGE_REAP});
+    cr_assert_eq(g.row.cells_count, 0);
+    rig_finish(&g);
+}
+
+Test(row, of_two_reasons_for_a_record_the_same_one_stays_in_every_order) {
+    struct slice kept[2];
+    struct rig g[2] = {rig(), rig()};
+    for (int order = 0; order < 2; order++) {
+        rig_put(&g[order], DOT(g->a, 1), 1, NOTHING_KNOWN, "x");
+        rig_put(&g[order], DOT(g->b, 1), 1, NOTHING_KNOWN, "y");
+        for (int i = 0; i < 2; i++) {
+            struct buf why = {0};
+            hash_content(&why, 0, (const char *const[]){"reason", i == order ? "crashed" : "looped", NULL});
+            rig_apply(&g[order], DOT(g->c, (uint64_t)i + 1), 5, NOTHING_KNOWN, KNOWS(DOT(g->a, 1), DOT(g->b, 1)),
+                      &(struct change){.op = CHANGE_RECORD, .content = rig_keep(&g[order], why)});
+        }
+        kept[order] = g[order].row.recorded_why;
+    }
+    cr_assert(slice_equal(kept[0], kept[1]));
+    struct row both = {0};
+    g[0].row.recorded_why = rig_text(&g[0], "another", 0);
+    join(&g[0], KNOWS(DOT(g->a, 1), DOT(g->b, 1)), &g[1], KNOWS(DOT(g->a, 1), DOT(g->b, 1)), &both);
+    struct buf one = {0}, other = {0};
+    buf_put(&one, both.recorded_why.p, both.recorded_why.n);
+    join(&g[1], KNOWS(DOT(g->a, 1), DOT(g->b, 1)), &g[0], KNOWS(DOT(g->a, 1), DOT(g->b, 1)), &both);
+    buf_put(&other, both.recorded_why.p, both.recorded_why.n);
+    cr_assert(slice_equal(buf_slice_of(&one), buf_slice_of(&other)));
+    buf_finish(&one), buf_finish(&other), row_finish(&both), rig_finish(&g[0]), rig_finish(&g[1]);
+}
+
+Test(row, a_join_keeps_cells_of_which_only_a_stack_or_a_counter_is_left) {
+    struct rig p = rig(), q = rig();
+    struct row both = {0};
+    struct delta_op f = op_field("f", "1"), gone = op_remove(CELL_FIELD, "f"), n = op_count(CELL_FIELD, "n", DOT(p.b, 1), 1, 1);
+    rig_merge(&p, DOT(p.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &f);
+    rig_merge(&p, DOT(p.a, 2), 2, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &gone);
+    rig_merge(&q, DOT(q.b, 1), 1, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &n);
+    join(&p, KNOWS(DOT(p.a, 2)), &q, KNOWS(DOT(q.b, 1)), &both);
+    cr_assert_eq(both.cells_count, 2);
+    cr_assert_neq(row_cell(&both, CELL_FIELD, slice_text("f"))->stack, 0);
+    cr_assert_eq(row_cell(&both, CELL_FIELD, slice_text("n"))->counters_count, 1);
+    row_finish(&both), rig_finish(&p), rig_finish(&q);
+}
+
+Test(row, a_reset_counter_has_no_part_in_the_digest) {
+    struct rig g = rig(), never = rig();
+    struct delta_op f = op_field("f", "1"), n = op_count(CELL_FIELD, "n", DOT(g.b, 1), 1, 1);
+    rig_merge(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &f);
+    rig_merge(&never, DOT(g.a, 1), 1, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &f);
+    rig_merge(&g, DOT(g.b, 1), 1, NOTHING_KNOWN, 0, CONTENT_HASH, 1, &n);
+    struct counter_reset seen = {g.b, 1, 1, AMOUNT(1)};
+    struct delta_op reset = {.kind = CELL_FIELD, .name = slice_text("n"), .flags = OP_REMOVE | OP_RESET, .resets = &seen, .resets_count = 1};
+    rig_merge(&g, DOT(g.c, 1), 2, KNOWS(DOT(g.b, 1)), 0, CONTENT_HASH, 1, &reset);
+    cr_assert_eq(g.row.counters_count, 1);
+    cr_assert_eq(row_digest(slice_text("k"), &g.row, g.t), row_digest(slice_text("k"), &never.row, never.t));
+    rig_finish(&g), rig_finish(&never);
+}
+
+Test(row, the_memory_of_a_huge_row_is_given_back) {
+    struct row r = {0};
+    for (uint32_t i = 0; i < 100000; i++) {
+        row_add_cell(&r, CELL_MEMBER, SLICE("m", 1));
+        row_add_version(&r, &(struct version){.dot = {0, i + 1}});
+    }
+    row_clear(&r);
+    cr_assert_lt(r.versions_cap, 100000);
+    row_finish(&r);
 }

@@ -32,6 +32,7 @@ static void parse_shape(struct rig *r, const char *shape) {
     const char *bar = strchr(shape, '|');
     buf_text(&json, "{\"cluster\":\"t\",");
     if (!bar || !strstr(bar, "memory_mb")) buf_text(&json, "\"memory_mb\":16,");
+    if (!bar || !strstr(bar, "tables")) buf_text(&json, "\"tables\":{\"*\":{\"conflict\":\"lww\"}},");
     if (bar) buf_printf(&json, "%s,", bar + 1);
     buf_text(&json, "\"datacenters\":{");
     put_datacenters(&json, shape, bar ? bar : shape + strlen(shape));
@@ -42,10 +43,12 @@ static void parse_shape(struct rig *r, const char *shape) {
     buf_finish(&why);
 }
 
-struct rig *rig_open_seeded(const char *shape, uint64_t seed) {
+static struct rig *open_rig(const char *shape, uint64_t seed, const char *without_handlers) {
     struct rig *r = xcalloc(1, sizeof *r);
     parse_shape(r, shape);
     struct world_options o = world_calm(&r->cluster, seed);
+    o.handlers = strstr(shape, "handler:") != NULL;
+    if (without_handlers) o.without_handlers[rig_node(r, without_handlers)] = true;
     r->w = world_create(&o, &(struct world_watcher){.arg = r, .broken = on_broken, .applied = on_applied});
     for (uint32_t i = 0; i < r->cluster.nodes_count; i++) {
         world_start(r->w, i);
@@ -55,8 +58,16 @@ struct rig *rig_open_seeded(const char *shape, uint64_t seed) {
     return r;
 }
 
+struct rig *rig_open_seeded(const char *shape, uint64_t seed) {
+    return open_rig(shape, seed, NULL);
+}
+
 struct rig *rig_open(const char *shape) {
-    return rig_open_seeded(shape, 1);
+    return open_rig(shape, 1, NULL);
+}
+
+struct rig *rig_open_without_handlers(const char *shape, const char *node) {
+    return open_rig(shape, 1, node);
 }
 
 void rig_close(struct rig *r) {

@@ -23,9 +23,11 @@ struct rig {
 };
 
 /* Shape: DCs with their numbers of nodes, and after '|' more keys of the cluster file: "us:2 eu:1 | \"fsync\": false". All nodes run and are linked.
- */
+ * Tables are whole rows by lww where the keys do not say otherwise. */
 struct rig *rig_open(const char *shape);
 struct rig *rig_open_seeded(const char *shape, uint64_t seed);
+/* Where a table has handlers, nodes have the simulated ones (dc-node/sim/handlers.h): but this one. */
+struct rig *rig_open_without_handlers(const char *shape, const char *node);
 void rig_close(struct rig *r);
 
 uint32_t rig_node(const struct rig *r, const char *name);

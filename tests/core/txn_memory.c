@@ -101,6 +101,11 @@ static bool change(struct txn *t, struct slice key, struct buf content) {
     return true;
 }
 
+bool txn_merges(struct txn *t, struct slice key) {
+    (void)t, (void)key;
+    return false;
+}
+
 const char *txn_refusal(const struct txn *t) { return "a row is at most 1048576 bytes"; }
 
 bool txn_set_content(struct txn *t, struct slice key, struct slice content) {
@@ -305,8 +310,16 @@ void engine_each_session(struct engine *e, void (*each)(void *arg, const struct 
 void engine_shutdown(struct engine *e) { memory_shutdown = true; }
 void engine_status(struct engine *e, struct buf *out) { buf_text(out, "{\"node\":\"us-1\"}"); }
 void engine_reply_token(struct call *c) { reply_text(c->reply, "-"); }
-void engine_reply_conflicts(struct call *c) { reply_array(c->reply, 0); }
+void engine_conflicts(struct call *c) { reply_array(c->reply, 0); }
+void engine_resolve(struct call *c) { reply_error(c->reply, "ERR there are no conflicts here"); }
+void engine_explain(struct call *c) { reply_text(c->reply, ""); }
+void engine_losses(struct call *c) { reply_array(c->reply, 0); }
+void session_losses_off(struct call *c) {}
+void engine_table(struct call *c) { reply_array(c->reply, 0); }
+void engine_priority(struct call *c) { reply_integer(c->reply, 0); }
+void engine_mark(struct call *c) { reply_ok(c->reply); }
 void engine_reply_context(struct call *c) { reply_text(c->reply, "-"); }
+void engine_reply_handlers(struct call *c) { reply_array(c->reply, 0); }
 void engine_reply_siblings(struct call *c) { reply_array(c->reply, 0); }
 void engine_with_context(struct call *c) { reply_error(c->reply, "ERR there are no siblings here"); }
 void engine_get_figures(const struct engine *e, struct engine_figures *ret) {

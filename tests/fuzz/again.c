@@ -49,6 +49,28 @@ void check_content(struct slice c) {
     buf_finish(&other);
 }
 
+void check_delta(struct slice bytes, struct dot self, stamp_t stamp, struct origins *t) {
+    struct delta d = {0};
+    if (delta_decode(&d, bytes, self, stamp, t)) {
+        struct buf again = {0};
+        EXPECT(d.ops_count > 0 || d.flags != 0, "that a delta says something");
+        for (uint32_t i = 0; i < d.ops_count; i++) {
+            const struct delta_op *op = &d.ops[i];
+            EXPECT(op->kind > CELL_ROW && op->kind < CELL_KINDS, "a cell of a delta");
+            EXPECT((op->resets != NULL) == ((op->flags & OP_RESET) != 0), "resets where they are said to be");
+            EXPECT((op->unseen != NULL) == ((op->flags & OP_UNSEEN) != 0), "unseen dots where they are said to be");
+            if ((op->flags & OP_COUNT) == 0) continue;
+            const struct counter *c = &op->count;
+            EXPECT(c->origin == self.origin && c->n == self.n && c->stamp == stamp, "a count that its event completes");
+            EXPECT(c->birth >= 1 && c->birth <= c->n && c->reset_n <= c->n, "numbers of a count in their order");
+        }
+        delta_encode(&d, t, &again);
+        expect_bytes(buf_slice_of(&again), bytes, "the same delta again");
+        buf_finish(&again);
+    }
+    delta_finish(&d);
+}
+
 bool check_event(struct dot dot, struct slice body, struct origins *t) {
     struct event e = {0};
     bool ok = event_decode(&e, dot, body, t);
@@ -57,7 +79,11 @@ bool check_event(struct dot dot, struct slice body, struct origins *t) {
         event_begin(&again, e.stamp, e.previous, e.deps, e.deps_count, e.changes_count, t);
         for (uint32_t i = 0; i < e.changes_count; i++) {
             event_change(&again, &e.changes[i], t);
-            if (e.changes[i].op == CHANGE_PUT) check_content(e.changes[i].content);
+            if (e.changes[i].op == CHANGE_MERGE) {
+                check_delta(e.changes[i].content, dot, e.stamp, t);
+            } else {
+                check_content(e.changes[i].content);
+            }
         }
         expect_bytes(buf_slice_of(&again), body, "the same event again");
         buf_finish(&again);

@@ -9,7 +9,7 @@ import tempfile
 
 import jsonschema
 
-from harness import DC_NODE, PORT_BASE, ROOT, TRUCE, Cluster, check, expect, run_tests, test
+from harness import DC_NODE, PORT_BASE, ROOT, TRUCE, Cluster, check, eventually, expect, run_tests, test
 
 GOOD = {
     "cluster": "t",
@@ -17,7 +17,10 @@ GOOD = {
         "us": {"priority": 2, "nodes": {"1": {"client": f"127.0.0.1:{PORT_BASE + 1}", "peer": f"127.0.0.1:{PORT_BASE + 101}"}}},
         "eu": {"nodes": {"1": {"client": f"127.0.0.1:{PORT_BASE + 2}", "peer": f"127.0.0.1:{PORT_BASE + 102}"}}},
     },
-    "tables": {"users": {"conflict": "lww"}},
+    "tables": {"*": {"conflict": "merge"}, "users": {"conflict": "lww"},
+               "carts": {"conflict": "handler:join,longest,record", "settings": {"most": 5}}},
+    "handlers": {"forced": ["join"]},
+    "journal": {"days": 7},
 }
 
 
@@ -89,6 +92,18 @@ BAD = [
     ("129 nodes", changed("datacenters.us.nodes", {str(i): {"client": f"h:{i}", "peer": f"h:{i + 1000}"} for i in range(1, 130)}), "128"),
     ("an unknown policy", changed("tables.users.conflict", "first"), "tables.users.conflict"),
     ("a table without policy", changed("tables.users", {}), "tables.users.conflict"),
+    ("a policy handler without a handler", changed("tables.users.conflict", "handler"), "tables.users.conflict"),
+    ("a handler with an empty name", changed("tables.users.conflict", "handler:a,,b"), "tables.users.conflict"),
+    ("merge among handlers", changed("tables.users.conflict", "handler:a,merge"), "merge"),
+    ("lww before a handler", changed("tables.users.conflict", "handler:lww,a"), "at the end"),
+    ("nine handlers", changed("tables.users.conflict", "handler:a,b,c,d,e,f,g,h,i"), "at most 8"),
+    ("settings without a handler", changed("tables.users.settings", {}), "tables.users.settings"),
+    ("settings that are no object", changed("tables.carts.settings", [5]), "tables.carts.settings"),
+    ("a table with the reserved name", changed("tables.truce", {"conflict": "lww"}), "truce"),
+    ("a handler forced twice", changed("handlers.forced", ["a", "a"]), "handlers.forced"),
+    ("an unknown key of the handlers", changed("handlers.directory", "/x"), "directory"),
+    ("a journal of a hundred years and a day", changed("journal.days", 36501), "journal.days"),
+    ("a negative count of journal entries", changed("journal.entries", -1), "journal.entries"),
     ("a table with a colon", changed("tables", {"a:b": {"conflict": "lww"}}), "tables"),
     ("fsync as a text", changed("fsync", "yes"), "fsync"),
     ("fsync as a number", changed("fsync", 1), "fsync"),
@@ -181,6 +196,36 @@ def _():
     check(code > 0 and "us-1" in err, f"{code} {err}")
     c.truce("up")
     expect(c.client("us-2").get("a"), "b")
+
+
+@test("nodes whose files differ in tables or priorities refuse each other, and both say why")
+def _():
+    c = Cluster("us,eu", 1)
+    path, data = os.path.join(c.dir, "cluster.json"), os.path.join(c.dir, "eu-1")
+    c.client("us-1").set("a", "1")
+    c.settle()
+    c.truce("kill", "eu-1")
+    os.rename(data, data + ".kept")
+    with open(path, encoding="utf-8") as f:
+        good = json.load(f)
+    tables, priority = copy.deepcopy(good), copy.deepcopy(good)
+    tables.setdefault("tables", {})["users"] = {"conflict": "record"}
+    priority["datacenters"]["us"]["priority"] = 77
+    for wrong in (tables, priority):
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(wrong, f)
+        c.truce("start", "eu-1")
+        said = "differ in tables or priorities: make them equal, or change tables with TRUCE.TABLE SET"
+        eventually(lambda: said in c.log("us-1") and said in c.log("eu-1"), "both say why")
+        expect(c.client("eu-1").get("a"), None, "what the other has did not come")
+        c.truce("kill", "eu-1")
+        shutil.rmtree(data)
+    os.rename(data + ".kept", data)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(good, f)
+    c.truce("start", "eu-1")
+    c.settle()
+    expect(c.client("eu-1").get("a"), "1")
 
 
 def schema(name):

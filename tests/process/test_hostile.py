@@ -15,7 +15,7 @@ xxhash.XXH3_64bits.restype = ctypes.c_uint64
 xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 
 
-def frame(kind, payload, version=1, length=None, checksum=None):
+def frame(kind, payload, version=2, length=None, checksum=None):
     """A frame of schemas/message.h."""
     body = bytes([version, kind]) + payload
     end = struct.pack("<Q", xxhash.XXH3_64bits(body, len(body)) if checksum is None else checksum)
@@ -26,8 +26,8 @@ def text(s):
     return bytes([len(s)]) + s.encode()
 
 
-def hello(cluster="local", dc="eu", node=1, secret=0):
-    return frame(1, text(cluster) + text(dc) + bytes([node]) + struct.pack("<QQQ", 0, 12345, secret))
+def hello(cluster="local", dc="eu", node=1, secret=0, definitions=0):
+    return frame(1, text(cluster) + text(dc) + bytes([node]) + struct.pack("<QQQQ", 0, 12345, secret, definitions))
 
 
 def alive(c, pids):
@@ -123,9 +123,10 @@ def _():
     event = frame(4, b"\x01" + struct.pack("<Q", 100)[:1] + b"junk")
     strangers = {
         "another cluster": hello(cluster="other"), "an unknown datacenter": hello(dc="mars"), "an unknown node": hello(node=9),
-        "another secret": hello(secret=7), "the node itself": hello(dc="us"), "no hello": b"",
-        "another version": frame(1, text("local") + text("eu") + b"\x01" + bytes(24), version=9),
-        "a wrong checksum": frame(1, text("local") + text("eu") + b"\x01" + bytes(24), checksum=1),
+        "another secret": hello(secret=7), "the node itself": hello(dc="us"), "other tables": hello(definitions=7),
+        "no hello": b"",
+        "another version": frame(1, text("local") + text("eu") + b"\x01" + bytes(32), version=9),
+        "a wrong checksum": frame(1, text("local") + text("eu") + b"\x01" + bytes(32), checksum=1),
         "an unknown type": frame(99, b""), "an oversize frame": struct.pack("<I", 0xffffffff) + b"\x01\x01" + bytes(5000),
         "a frame shorter than its head": struct.pack("<I", 3) + b"\x01\x01\x00",
     }
@@ -134,6 +135,7 @@ def _():
         answer = send_raw(c.peer_port("us-1"), opening + event, 5)
         check(time.monotonic() - start < 4.5, f"{title}: the connection was left open")
         check(b"us-1." not in answer, f"{title} was told events")
+        check(title != "other tables" or b"the cluster files of us-1 and eu-1 differ in tables or priorities" in answer, f"{title}: {answer}")
     expect(c.status("us-1")["vv"], "-", "something was applied")
     alive(c, pids)
     eventually(lambda: all(p["state"] == "up" for p in c.status("us-1")["peers"]), "the real peer is still up")

@@ -8,14 +8,14 @@ static struct slice S(const char *s) {
 
 /* One message of each type; index is type - 1. Golden frames, without the checksum that ends them. */
 static const char *const golden[] = {
-    "2c000000 01 01  04 64656d6f  02 7573  ac02  0100000000000000 0200000000000000 0300000000000000",
-    "0e000000 01 02  05  02 6e6f",
-    "2f000000 01 03  06 8008  02 02 7573 02 6170  02  02 6575 02 2200000000000000 14  02 7573 01 1100000000000000 0a",
-    "12000000 01 04  07 ac02  626c6f636b",
-    "1b000000 01 05  08 ac02  01  02 7573 01 1100000000000000 0b",
-    "2d000000 01 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01  01  02 6575 02 2200000000000000 0c",
-    "1e000000 01 07  0200000000000000 ac02 01 03 00  03 474554 00 01 6b",
-    "21000000 01 08  ac02 01 01  01 02 7573 01 1100000000000000 0d  2b4f4b0d0a",
+    "34000000 02 01  04 64656d6f  02 7573  ac02  0100000000000000 0200000000000000 0300000000000000 0400000000000000",
+    "0e000000 02 02  05  02 6e6f",
+    "2f000000 02 03  06 8008  02 02 7573 02 6170  02  02 6575 02 2200000000000000 14  02 7573 01 1100000000000000 0a",
+    "12000000 02 04  07 ac02  626c6f636b",
+    "1b000000 02 05  08 ac02  01  02 7573 01 1100000000000000 0b",
+    "2d000000 02 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01  01  02 6575 02 2200000000000000 0c",
+    "1e000000 02 07  0200000000000000 ac02 01 03 00  03 474554 00 01 6b",
+    "21000000 02 08  ac02 01 01  02 02 7573 01 1100000000000000 0d  2b4f4b0d0a",
 };
 
 static struct message message_of(enum message_type type, struct origins *t) {
@@ -31,6 +31,7 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.hello.incarnation = 1;
         m.hello.run = 2;
         m.hello.secret = 3;
+        m.hello.definitions = 4;
         break;
     case MESSAGE_REFUSE:
         m.refuse.subscription = 5;
@@ -78,6 +79,7 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.answer.request = 1;
         m.answer.pinned = 1;
         m.answer.dot = (struct dot){us, 13};
+        m.answer.wrote = true;
         m.answer.reply = S("+OK\r\n");
         break;
     }
@@ -108,7 +110,7 @@ Test(message, frames_are_golden) {
         CHECK_HEX(b, golden[type - 1]);
     }
     frame_of(MESSAGE_REFUSE, t, &b);
-    CHECK_HEX(b, "0e000000 01 02  05  02 6e6f  7c2c9a8805c81f7c");
+    CHECK_HEX(b, "0e000000 02 02  05  02 6e6f  eeafefb6ebca04a3");
     buf_finish(&b);
     origins_destroy(t);
 }
@@ -327,18 +329,18 @@ Test(message, what_cannot_become_a_frame_is_refused_from_its_first_bytes) {
     check_start_refused("\x09\x00\x00\x00", 4, "expected a frame of at least 14 bytes");
     check_start_refused("\xff\xff\xff\xff", 4, "expected a frame of at most 16 MiB");
     check_start_refused("\xfd\xff\xff\x00", 4, "expected a frame of at most 16 MiB");
-    check_start_refused("\xfc\xff\xff\x00\x02", 5, "expected message version 1");
-    check_start_refused("\xfc\xff\xff\x00\x01\x00", 6, "expected a message type from 1 to 8");
-    check_start_refused("\xfc\xff\xff\x00\x01\x09", 6, "expected a message type from 1 to 8");
+    check_start_refused("\xfc\xff\xff\x00\x01", 5, "expected message version 2");
+    check_start_refused("\xfc\xff\xff\x00\x02\x00", 6, "expected a message type from 1 to 8");
+    check_start_refused("\xfc\xff\xff\x00\x02\x09", 6, "expected a message type from 1 to 8");
     check_start_refused("GET / HTTP/1.1\r\n", 16, "expected a frame of at most 16 MiB");
     check_start_refused("*1\r\n$4\r\nPING\r\n", 14, "expected a frame of at most 16 MiB");
-    check_start_refused("\x0a\x00\x00\x00\x01\x04\0\0\0\0\0\0\0\0", 14, "expected a frame whose checksum holds");
+    check_start_refused("\x0a\x00\x00\x00\x02\x04\0\0\0\0\0\0\0\0", 14, "expected a frame whose checksum holds");
 }
 
 Test(message, lies_in_sound_frames_are_refused) {
     struct origins *t = origins_create();
     struct buf b = {0};
-    buf_slice(&b, S("Demo")), buf_slice(&b, S("us")), buf_u8(&b, 1), buf_u64(&b, 1), buf_u64(&b, 2), buf_u64(&b, 3);
+    buf_slice(&b, S("Demo")), buf_slice(&b, S("us")), buf_u8(&b, 1), buf_u64(&b, 1), buf_u64(&b, 2), buf_u64(&b, 3), buf_u64(&b, 4);
     cr_assert_eq(decode_payload(MESSAGE_HELLO, buf_slice_of(&b), t), FRAME_BAD, "a cluster of a name that is not allowed");
     b.p[1] = 'd';
     cr_assert_eq(decode_payload(MESSAGE_HELLO, buf_slice_of(&b), t), FRAME_OK);
@@ -367,6 +369,30 @@ Test(message, lies_in_sound_frames_are_refused) {
         cr_assert_eq(decode_payload(MESSAGE_FORWARD, buf_slice_of(&b), t), forwards[i].sound ? FRAME_OK : FRAME_BAD, "forward %zu", i);
     }
     buf_finish(&b);
+    origins_destroy(t);
+}
+
+Test(message, an_answer_names_no_dot_one_to_wait_for_or_its_sessions_own_write) {
+    struct origins *t = origins_create();
+    for (uint8_t how = 0; how <= 3; how++) {
+        struct buf b = {0};
+        buf_u8(&b, 1), buf_u8(&b, 1), buf_u8(&b, 0), buf_u8(&b, how);
+        if (how != 0) dot_encode(t, (struct dot){origin_named(t, "us", 1, 0x11), 13}, &b);
+        cr_assert_eq(decode_payload(MESSAGE_ANSWER, buf_slice_of(&b), t), how <= 2 ? FRAME_OK : FRAME_BAD);
+        buf_finish(&b);
+    }
+    for (int wrote = 0; wrote <= 1; wrote++) {
+        struct message m = {.type = MESSAGE_ANSWER}, back;
+        struct buf frame = {0};
+        size_t size;
+        const char *why;
+        m.answer.dot = (struct dot){origin_named(t, "us", 1, 0x11), 13};
+        m.answer.wrote = wrote;
+        message_encode(&m, t, &frame);
+        cr_assert_eq(message_decode(buf_slice_of(&frame), t, &back, &size, &why), FRAME_OK);
+        cr_assert(back.answer.wrote == (wrote == 1) && dot_equal(back.answer.dot, m.answer.dot));
+        buf_finish(&frame);
+    }
     origins_destroy(t);
 }
 

@@ -1,17 +1,29 @@
 #include "checks.h"
 
+#include <string.h>
+
 #define CLOCK_GUARD_MS 2000u /* near its end a row may read as there or as absent */
 
-struct h_read h_read_now(const struct history *h, uint32_t node, uint32_t key, uint64_t wall_ms) {
+void h_read_now(const struct history *h, uint32_t node, uint32_t key, uint64_t wall_ms, struct h_read *ret) {
     const struct h_row *row = history_row(h, node, key);
-    struct h_read r = {.node = node, .key = key, .expected = h_winner(h, row), .expires_ms = h_expire_ms(row), .wall_ms = wall_ms};
-    vv_copy(&r.vv, &h->nodes[node].vv);
-    return r;
+    const struct h_element *winner = h_winner(h, node, key, CELL_ROW, SLICE(NULL, 0));
+    ret->node = node;
+    ret->key = key;
+    ret->winner = winner ? winner->op->change : NULL;
+    ret->expires_ms = h_expire_ms(row);
+    ret->wall_ms = wall_ms;
+    h_view(h, node, key, &ret->expected);
+    vv_copy(&ret->vv, &h->nodes[node].vv);
+}
+
+void h_read_finish(struct h_read *r) {
+    buf_finish(&r->expected);
+    vv_finish(&r->vv);
 }
 
 static const struct h_change *coverer(const struct h_key *k, const struct vv *vv, const struct h_change *v) {
     for (uint32_t i = 0; i < k->n; i++)
-        if (h_in(vv, k->changes[i]) && h_covers(k->changes[i], v->event->dot)) return k->changes[i];
+        if (k->changes[i]->op != CHANGE_RECORD && h_in(vv, k->changes[i]) && h_covers(k->changes[i], v->event->dot)) return k->changes[i];
     return NULL;
 }
 
@@ -34,13 +46,13 @@ static void explain(struct history *h, const struct h_read *r) {
     const struct h_change *written = NULL, *overwritten_by = NULL;
     for (uint32_t i = 0; i < k->n; i++) {
         const struct h_change *c = k->changes[i];
-        if (c->op == CHANGE_REAP || !shows(c->content, r->content)) continue;
+        if (c->op == CHANGE_REAP || c->op == CHANGE_RECORD || !shows(c->content, r->content)) continue;
         written = c;
         if (!h_in(&r->vv, c)) continue;
         overwritten_by = coverer(k, &r->vv, c);
         if (!overwritten_by) {
             history_fail(h, "I1", "node %u shows %s of %.*s, though %s wins", r->node, h_dot(h, c->event->dot), n, name,
-                         r->expected ? h_dot(h, r->expected->event->dot) : "nothing");
+                         r->winner ? h_dot(h, r->winner->event->dot) : "nothing");
             return;
         }
     }
@@ -53,33 +65,45 @@ static void explain(struct history *h, const struct h_read *r) {
                      h_dot(h, overwritten_by->event->dot), overwritten_by->op == CHANGE_PUT ? "overwritten" : "deleted");
 }
 
+static bool is_up(const struct h_read *r) { return r->expires_ms > 0 && r->expires_ms <= r->wall_ms + CLOCK_GUARD_MS; }
+
 void check_read(struct history *h, const struct h_read *r) {
-    struct slice expected = r->expected ? r->expected->content : SLICE(NULL, 0);
-    if (shows(expected, r->content)) return;
-    if (r->content.n > 0) {
+    if (slice_equal(buf_slice_of(&r->expected), r->content)) return;
+    const struct h_key *k = &h->keys[r->key];
+    int n = (int)(k->name.n < 60 ? k->name.n : 60);
+    if (r->content.n == 0 && is_up(r)) return;
+    if (k->merged) {
+        struct slice e = buf_slice_of(&r->expected);
+        history_fail(h, "I1", "node %u shows %.*s as \"%.*s\", not as \"%.*s\"", r->node, n, (const char *)k->name.p,
+                     (int)(r->content.n < 200 ? r->content.n : 200), (const char *)r->content.p, (int)(e.n < 200 ? e.n : 200), (const char *)e.p);
+    } else if (r->content.n > 0)
         explain(h, r);
-        return;
-    }
-    if (r->expires_ms > 0 && r->expires_ms <= r->wall_ms + CLOCK_GUARD_MS) return; /* its time is up */
-    int n = (int)(h->keys[r->key].name.n < 60 ? h->keys[r->key].name.n : 60);
-    history_fail(h, "I1", "node %u shows nothing of %.*s, though %s wins", r->node, n, (const char *)h->keys[r->key].name.p,
-                 h_dot(h, r->expected->event->dot));
+    else
+        history_fail(h, "I1", "node %u shows nothing of %.*s, though %s wins", r->node, n, (const char *)k->name.p, h_dot(h, r->winner->event->dot));
 }
 
 struct h_keys h_keys_now(const struct history *h, uint32_t node) {
     struct h_keys keys = {0};
+    struct buf content = {0};
     for (uint32_t key = 0; key < h->keys_count; key++) {
-        const struct h_change *winner = h_winner(h, history_row(h, node, key));
-        if (!winner || winner->content.n == 0) continue;
+        struct slice name = h->keys[key].name;
+        if (name.n > 6 && memcmp(name.p, "truce:", 6) == 0) continue; /* definitions are no rows of clients */
+        const struct h_row *row = history_row(h, node, key);
+        if (!h_row_live(row)) continue;
+        keys.live++;
+        h_view(h, node, key, &content);
+        if (content.n == 0) continue;
         keys.count++;
-        keys.sum += hash64(h->keys[key].name);
+        keys.sum += hash64(name);
     }
+    buf_finish(&content);
     return keys;
 }
 
 void check_keys(struct history *h, uint32_t node, const struct h_keys *expected, uint64_t count, const uint64_t *sum) {
-    if (count != expected->count)
-        history_fail(h, "I1", "node %u counts %llu rows, but has %llu", node, (unsigned long long)count, (unsigned long long)expected->count);
+    uint64_t has = sum ? expected->count : expected->live;
+    if (count != has)
+        history_fail(h, "I1", "node %u counts %llu rows, but has %llu", node, (unsigned long long)count, (unsigned long long)has);
     else if (sum && *sum != expected->sum)
         history_fail(h, "I1", "node %u lists other keys than it has", node);
 }

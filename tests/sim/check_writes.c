@@ -7,28 +7,42 @@
 
 /* ---- no silent loss ---- */
 
-void check_journaled(struct history *h, uint32_t node, const struct loss *l, const struct origins *t) {
-    struct dot dot = {history_ref(h, node, t, l->loser.dot.origin), l->loser.dot.n};
-    struct h_event *e = history_event(h, dot);
-    uint32_t key = history_key(h, l->key);
-    for (uint32_t i = 0; e && i < e->changes_count; i++) {
-        if (e->changes[i].key != key) continue;
-        if (!slice_equal(e->changes[i].content, l->loser.content) || e->stamp != l->loser.stamp)
-            history_fail(h, "I2", "node %u's journal has another value for %s than was written", node, h_dot(h, dot));
-        e->changes[i].journaled |= UINT32_C(1) << node;
-        return;
-    }
-    history_fail(h, "I2", "node %u's journal has %s for key %.*s, which nobody wrote", node, h_dot(h, dot), WIDTH(l->key));
+static struct h_op *version_of(const struct h_event *e, uint32_t key, uint8_t kind, struct slice name) {
+    for (uint32_t i = 0; e && i < e->changes_count; i++)
+        for (uint32_t k = 0; e->changes[i].key == key && k < e->changes[i].ops_count; k++) {
+            struct h_op *op = &e->changes[i].ops[k];
+            if ((op->flags & OP_PUT) && op->kind == kind && slice_equal(op->name, name)) return op;
+        }
+    return NULL;
 }
 
-static bool in_row(const struct h_row *row, const struct h_change *c) {
+/* The cells that a whole row's versions became have names of their own. */
+static bool has_changed_form(const struct h_key *k) { return k->merged && k->whole; }
+
+void check_journaled(struct history *h, uint32_t node, const struct loss *l, const struct origins *t) {
+    struct dot dot = {history_ref(h, node, t, l->loser.dot.origin), l->loser.dot.n};
+    uint32_t key = history_key(h, l->key);
+    struct h_event *e = history_event(h, dot);
+    struct h_op *op = version_of(e, key, l->kind, l->name);
+    if (!op && e && has_changed_form(&h->keys[key])) return;
+    if (!op) {
+        history_fail(h, "I2", "node %u's journal has %s for key %.*s, which nobody wrote", node, h_dot(h, dot), WIDTH(l->key));
+        return;
+    }
+    if (!slice_equal(op->value, l->loser.content) || e->stamp != l->loser.stamp)
+        history_fail(h, "I2", "node %u's journal has another value for %s than was written", node, h_dot(h, dot));
+    op->journaled |= UINT32_C(1) << node;
+    op->by_type |= l->outcome == LOSS_TYPE;
+}
+
+static bool in_row(const struct h_row *row, const struct h_op *op) {
     for (uint32_t i = 0; i < row->n; i++)
-        if (row->v[i] == c) return true;
+        if (row->v[i].op == op && !row->v[i].counts) return true;
     return false;
 }
 
 static void note_known(const struct vv *vv, struct h_change *w) {
-    if (w->seen && h_in(vv, w) && h_covers(w, w->seen->event->dot)) w->seen->known = true;
+    for (uint32_t i = 0; h_in(vv, w) && i < w->saw_count; i++) w->saw[i]->known = true;
 }
 
 static bool was_reaped(const struct history *h, uint32_t key) {
@@ -38,42 +52,52 @@ static bool was_reaped(const struct history *h, uint32_t key) {
     return false;
 }
 
+static bool is_tombstone(const struct h_change *c) { return (c->op == CHANGE_DELETE || c->op == CHANGE_ANSWER) && c->content.n == 0; }
+
+/* Two deletes beside each other say the same, and are collected together. */
+static bool is_delete_beside_delete(const struct history *h, const struct h_op *op) {
+    const struct h_change *v = op->change;
+    const struct h_key *k = &h->keys[v->key];
+    for (uint32_t i = 0; is_tombstone(v) && i < k->n; i++) {
+        const struct h_change *u = k->changes[i];
+        if (u != v && is_tombstone(u) && !h_covers(u, v->event->dot) && !h_covers(v, u->event->dot)) return true;
+    }
+    return false;
+}
+
 /* It left its row though nobody who saw it overwrote it: then it was hidden somewhere, and is in every journal; but where a reap took its rival
  * away first, nothing hid it. */
-static void check_left_unseen(struct history *h, const struct h_change *v) {
+static void check_left_unseen(struct history *h, const struct h_op *op) {
+    const struct h_change *v = op->change;
     struct slice key = h->keys[v->key].name;
     uint32_t all = (UINT32_C(1) << h->nodes_count) - 1;
-    if (v->journaled == all || (v->journaled != 0 && was_reaped(h, v->key))) return;
+    if (op->journaled == all || (op->journaled != 0 && was_reaped(h, v->key)) || has_changed_form(&h->keys[v->key])) return;
+    if (is_delete_beside_delete(h, op)) return;
+    if (op->by_type) return; /* it was hidden only where the other type was there when it left */
     uint32_t node = 0;
-    while (v->journaled >> node & 1) node++;
+    while (op->journaled >> node & 1) node++;
     history_fail(h, "I2", "%s of %.*s has gone, nobody who saw it overwrote it, and it is not in the journal of node %u", h_dot(h, v->event->dot),
                  WIDTH(key), node);
 }
 
 /* Only what had a rival can have lost. */
-static void check_had_rival(struct history *h, const struct h_change *v) {
+static void check_had_rival(struct history *h, const struct h_op *op) {
+    const struct h_change *v = op->change;
     const struct h_key *k = &h->keys[v->key];
     for (uint32_t i = 0; i < k->n; i++) {
         const struct h_change *u = k->changes[i];
-        if (u != v && u->op != CHANGE_REAP && !h_covers(u, v->event->dot) && !h_covers(v, u->event->dot)) return;
+        if (u == v || h_covers(u, v->event->dot) || h_covers(v, u->event->dot)) continue;
+        for (uint32_t n = 0; n < u->ops_count; n++)
+            if ((u->ops[n].flags & OP_PUT) && u->ops[n].kind == op->kind && slice_equal(u->ops[n].name, op->name)) return;
     }
+    if (op->by_type || has_changed_form(k)) return;
     history_fail(h, "I2", "%s of %.*s is in a journal, though every other version was made knowing it, or known to it", h_dot(h, v->event->dot),
                  WIDTH(k->name));
 }
 
-static void check_version(struct history *h, struct h_change *v) {
-    if (v->journaled != 0) check_had_rival(h, v);
-    const struct h_row *row = history_row(h, 0, v->key);
-    struct slice key = h->keys[v->key].name;
-    if (in_row(row, v)) {
-        if (v == h_winner(h, row)) return;
-        for (uint32_t i = 0; i < h->nodes_count; i++)
-            if (!(v->journaled >> i & 1))
-                history_fail(h, "I2", "%s of %.*s is hidden by %s, and not in the journal of node %u", h_dot(h, v->event->dot), WIDTH(key),
-                             h_dot(h, h_winner(h, row)->event->dot), i);
-        return;
-    }
-    if (!v->known) check_left_unseen(h, v);
+static void check_version(struct history *h, const struct h_op *op) {
+    if (op->journaled != 0) check_had_rival(h, op);
+    if (!op->known && !in_row(history_row(h, 0, op->change->key), op)) check_left_unseen(h, op);
 }
 
 void check_accounted(struct history *h) {
@@ -82,8 +106,9 @@ void check_accounted(struct history *h) {
         for (uint32_t j = 0; j < h->events[i]->changes_count; j++) note_known(vv, &h->events[i]->changes[j]);
     for (uint32_t i = 0; i < h->events_count; i++)
         for (uint32_t j = 0; j < h->events[i]->changes_count; j++) {
-            struct h_change *v = &h->events[i]->changes[j];
-            if (v->op != CHANGE_REAP && h_in(vv, v)) check_version(h, v);
+            const struct h_change *c = &h->events[i]->changes[j];
+            for (uint32_t k = 0; h_in(vv, c) && k < c->ops_count; k++)
+                if (h_makes_version(&c->ops[k])) check_version(h, &c->ops[k]);
         }
 }
 
@@ -114,12 +139,12 @@ void check_replicas(struct history *h, const struct h_event *e, uint64_t replica
 }
 
 void check_counter(struct history *h, struct slice key, uint64_t ok, uint64_t unknown, bool promised) {
-    struct h_change *winner = h_winner(h, history_row(h, 0, history_key(h, key)));
+    struct buf content = {0};
+    h_view(h, 0, history_key(h, key), &content);
     uint64_t value = 0;
-    if (winner && winner->content.n > 0) {
-        struct slice text = content_string(winner->content);
-        for (size_t i = 0; i < text.n; i++) value = value * 10 + (uint64_t)(text.p[i] - '0');
-    }
+    struct slice text = content.n > 0 ? content_string(buf_slice_of(&content)) : SLICE(NULL, 0);
+    for (size_t i = 0; i < text.n; i++) value = value * 10 + (uint64_t)(text.p[i] - '0');
+    buf_finish(&content);
     if (promised && value < ok)
         history_fail(h, "I8", "%.*s is %llu after %llu acknowledged increments", WIDTH(key), (unsigned long long)value, (unsigned long long)ok);
     if (value > ok + unknown)

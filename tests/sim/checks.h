@@ -36,21 +36,37 @@ struct h_event *check_write(struct history *h, uint32_t key, uint32_t from, stru
 void check_replicas(struct history *h, const struct h_event *e, uint64_t replicas);
 void check_counter(struct history *h, struct slice key, uint64_t ok, uint64_t unknown, bool promised);
 
+/* ---- check_episodes.c: I7; at rest ---- */
+struct h_episodes *h_episodes_now(struct history *h);
+void h_episodes_free(struct h_episodes *s);
+/* One that a node's journal has. */
+void check_episode(struct history *h, struct h_episodes *s, uint32_t node, const struct episode *ep, const struct origins *t);
+/* All that it has were told. */
+void check_episodes_complete(struct history *h, const struct h_episodes *s, uint32_t node);
+
+/* ---- check_handlers.c: I15; at rest ---- */
+/* Every row is settled, or was recorded, where all nodes have handlers. */
+void check_answers(struct history *h, bool all_have_handlers);
+
 /* ---- check_reads.c: I3 no phantom, I5 atomic visibility, I6 no resurrected delete ---- */
 struct h_read {
     uint32_t node, key;
-    struct vv vv;                    /* of the node when it read */
-    const struct h_change *expected; /* what the oracle shows then, NULL: nothing */
-    uint64_t expires_ms, wall_ms;    /* of the row then, 0: never; of the node */
-    struct slice content;            /* what was read, for ever; n == 0: nothing */
+    struct vv vv;                  /* of the node when it read */
+    struct buf expected;           /* what the oracle shows then, for ever; n == 0: nothing */
+    const struct h_change *winner; /* whose version that is; NULL: of a merged row, or nothing */
+    uint64_t expires_ms, wall_ms;  /* of the row then, 0: never; of the node */
+    struct slice content;          /* what was read, for ever; n == 0: nothing */
 };
-struct h_read h_read_now(const struct history *h, uint32_t node, uint32_t key, uint64_t wall_ms);
+/* Replaces what *ret holds. */
+void h_read_now(const struct history *h, uint32_t node, uint32_t key, uint64_t wall_ms, struct h_read *ret);
+void h_read_finish(struct h_read *r);
 void check_read(struct history *h, const struct h_read *r);
-/* The rows that are not deleted at a node: how many, and the sum of their keys' hashes. */
+/* The rows of a node: how many have a live version, how many readers see, and the sum of the hashes of these keys. */
 struct h_keys {
-    uint64_t count, sum;
+    uint64_t live, count, sum;
 };
 struct h_keys h_keys_now(const struct history *h, uint32_t node);
-void check_keys(struct history *h, uint32_t node, const struct h_keys *expected, uint64_t count, const uint64_t *sum /* NULL: not known */);
+/* `sum` NULL: it is the count of rows that live, readers see them or not. */
+void check_keys(struct history *h, uint32_t node, const struct h_keys *expected, uint64_t count, const uint64_t *sum);
 /* Rows that are only ever written together, with one value: what one transaction read of them. n == 0: absent. */
 void check_group_read(struct history *h, uint32_t node, const struct slice *values, uint32_t count);

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct history *history_create(uint32_t nodes, uint64_t clock_bound_ms) {
+struct history *history_create(uint32_t nodes, uint64_t clock_bound_ms, const struct cluster *c) {
     struct history *h = xcalloc(1, sizeof *h);
     h->origins = origins_create();
     h->clock_bound_ms = clock_bound_ms;
+    h->cluster = c;
     h->nodes = xcalloc(nodes, sizeof *h->nodes);
     h->nodes_count = nodes;
     h->keys_index_size = 256;
@@ -20,10 +21,7 @@ struct history *history_create(uint32_t nodes, uint64_t clock_bound_ms) {
 }
 
 static void event_free(struct h_event *e) {
-    for (uint32_t i = 0; i < e->changes_count; i++) {
-        free((void *)e->changes[i].content.p);
-        free(e->changes[i].unseen);
-    }
+    for (uint32_t i = 0; i < e->changes_count; i++) h_change_finish(&e->changes[i]);
     free(e->changes);
     vv_finish(&e->deps);
     free(e);
@@ -102,6 +100,25 @@ static struct slice copy(struct slice s) {
     return SLICE(p, s.n);
 }
 
+/* The table that the key names: what the cluster says of it, and the row that may define it. */
+static void find_table(struct history *h, struct h_key *k) {
+    size_t n = 0;
+    while (n < k->name.n && k->name.p[n] != ':') n++;
+    bool reserved = n == 5 && k->name.n > 5 && memcmp(k->name.p, "truce", 5) == 0;
+    k->policy = h->cluster && !reserved ? h->cluster->rest.policy : POLICY_LWW;
+    k->definition = UINT32_MAX;
+    if (!h->cluster || reserved || n == k->name.n) return;
+    for (uint32_t i = 0; i < h->cluster->tables_count; i++) {
+        const struct cluster_table *t = &h->cluster->tables[i];
+        if (slice_equal(slice_text(t->name), SLICE(k->name.p, n))) k->policy = t->policy;
+    }
+    struct buf name = {0};
+    buf_printf(&name, "truce:table:%.*s", (int)n, (const char *)k->name.p);
+    uint32_t index = (uint32_t)(k - h->keys), definition = history_key(h, buf_slice_of(&name));
+    h->keys[index].definition = definition; /* the array may have moved */
+    buf_finish(&name);
+}
+
 uint32_t history_key(struct history *h, struct slice name) {
     uint32_t at = (uint32_t)hash64(name) & (h->keys_index_size - 1);
     for (; h->keys_index[at]; at = (at + 1) & (h->keys_index_size - 1))
@@ -114,6 +131,7 @@ uint32_t history_key(struct history *h, struct slice name) {
     h->keys_index[at] = h->keys_count;
     uint32_t key = h->keys_count - 1;
     if (h->keys_count * 2 > h->keys_index_size) index_keys(h);
+    find_table(h, &h->keys[key]);
     return key;
 }
 
@@ -150,24 +168,30 @@ bool h_covers(const struct h_change *c, struct dot d) {
     return vv_covers(&c->event->deps, d);
 }
 
+bool h_makes_version(const struct h_op *op) {
+    return (op->flags & OP_PUT) && (op->kind == CELL_ROW || op->kind == CELL_STRING || op->kind == CELL_FIELD);
+}
+
 bool h_in(const struct vv *vv, const struct h_change *c) { return vv_covers(vv, c->event->dot); }
 
 /* ---- recording ---- */
 
-static void record_change(struct history *h, uint32_t node, struct h_event *e, struct h_change *to, const struct change *from,
+static void record_change(struct history *h, uint32_t node, struct h_event *e, struct h_change *to, const struct change *from, struct dot self,
                           const struct origins *t) {
     *to = (struct h_change){.event = e, .op = from->op, .key = history_key(h, from->key), .content = copy(from->content)};
     to->unseen_count = from->unseen_count;
     to->unseen = xmalloc(from->unseen_count * sizeof *to->unseen + 1);
     for (uint32_t i = 0; i < from->unseen_count; i++)
         to->unseen[i] = (struct dot){history_ref(h, node, t, from->unseen[i].origin), from->unseen[i].n};
-    to->seen = h_winner(h, history_row(h, node, to->key));
+    h_change_read(h, node, to, from, self, t);
     struct h_key *k = &h->keys[to->key];
     if (k->n == k->cap) {
         k->cap = k->cap ? k->cap * 2 : 16;
         k->changes = xrealloc(k->changes, k->cap * sizeof(struct h_change *));
     }
     k->changes[k->n++] = to;
+    k->merged |= to->op == CHANGE_MERGE;
+    k->whole |= to->op != CHANGE_MERGE && to->op != CHANGE_RECORD;
 }
 
 /* As the body says it: an own event comes as it was made, not decoded. */
@@ -198,7 +222,7 @@ static struct h_event *record(struct history *h, uint32_t node, const struct eve
     for (uint32_t i = 0; i < from->deps_count; i++) vv_raise(&e->deps, history_ref(h, node, t, from->deps[i].origin), from->deps[i].n);
     e->changes_count = from->changes_count;
     e->changes = xcalloc(from->changes_count, sizeof *e->changes);
-    for (uint32_t i = 0; i < from->changes_count; i++) record_change(h, node, e, &e->changes[i], &from->changes[i], t);
+    for (uint32_t i = 0; i < from->changes_count; i++) record_change(h, node, e, &e->changes[i], &from->changes[i], from->dot, t);
     if (h->events_count == h->events_cap) {
         h->events_cap = h->events_cap ? h->events_cap * 2 : 256;
         h->events = xrealloc(h->events, h->events_cap * sizeof(struct h_event *));
@@ -233,45 +257,9 @@ static uint64_t dot_hash(struct dot d) {
     return hash64(SLICE(words, sizeof words));
 }
 
-static struct h_row *row_of(struct h_node *n, uint32_t key) {
-    if (key >= n->rows_count) {
-        uint32_t count = key + 64;
-        n->rows = xrealloc(n->rows, count * sizeof *n->rows);
-        memset(n->rows + n->rows_count, 0, (count - n->rows_count) * sizeof *n->rows);
-        n->rows_count = count;
-    }
-    return &n->rows[key];
-}
-
-static uint64_t oracle_digest(const struct history *h, uint32_t key, const struct h_row *row) {
-    struct version versions[256];
-    assert(row->n <= 256);
-    for (uint32_t i = 0; i < row->n; i++) versions[i] = (struct version){row->v[i]->event->dot, row->v[i]->event->stamp, row->v[i]->content};
-    struct siblings s = {versions, row->n, 256};
-    return row_digest(h->keys[key].name, &s, h->origins);
-}
-
-static void apply_change(struct history *h, struct h_node *n, struct h_change *c) {
-    struct h_row *row = row_of(n, c->key);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < row->n; i++)
-        if (!h_covers(c, row->v[i]->event->dot)) row->v[kept++] = row->v[i];
-    row->n = kept;
-    if (c->op != CHANGE_REAP) {
-        if (row->n == row->cap) {
-            row->cap = row->cap ? row->cap * 2 : 4;
-            row->v = xrealloc(row->v, row->cap * sizeof(struct h_change *));
-        }
-        row->v[row->n++] = c;
-    }
-    n->digest -= row->digest;
-    row->digest = oracle_digest(h, c->key, row);
-    n->digest += row->digest;
-}
-
 void history_apply(struct history *h, uint32_t node, struct h_event *e) {
     struct h_node *n = &h->nodes[node];
-    for (uint32_t i = 0; i < e->changes_count; i++) apply_change(h, n, &e->changes[i]);
+    for (uint32_t i = 0; i < e->changes_count; i++) h_row_apply(h, n, &e->changes[i]);
     vv_set(&n->vv, e->dot.origin, e->dot.n);
     n->vv_hash += dot_hash(e->dot);
 }
@@ -295,35 +283,10 @@ void history_started(struct history *h, uint32_t node, const struct vv *vv, cons
 
 void history_stopped(struct history *h, uint32_t node) { h->nodes[node].alive = false; }
 
-const struct h_row *history_row(const struct history *h, uint32_t node, uint32_t key) {
-    static const struct h_row none;
-    return key < h->nodes[node].rows_count ? &h->nodes[node].rows[key] : &none;
-}
-
-struct h_change *h_winner(const struct history *h, const struct h_row *row) {
-    struct h_change *winner = NULL;
-    for (uint32_t i = 0; i < row->n; i++) {
-        const struct h_event *a = row->v[i]->event, *b = winner ? winner->event : NULL;
-        if (!b || a->stamp > b->stamp || (a->stamp == b->stamp && dot_compare(h->origins, a->dot, b->dot) > 0)) winner = row->v[i];
-    }
-    return winner;
-}
-
-uint64_t h_expire_ms(const struct h_row *row) {
-    uint64_t longest = 0;
-    for (uint32_t i = 0; i < row->n; i++) {
-        if (row->v[i]->content.n == 0) continue;
-        uint64_t ms = content_expires_ms(row->v[i]->content);
-        if (ms == 0) return 0;
-        if (ms > longest) longest = ms;
-    }
-    return longest;
-}
-
 bool history_is_sibling(const struct history *h, const struct vv *vv, const struct h_change *v) {
-    if (v->op == CHANGE_REAP || !h_in(vv, v)) return false;
+    if (v->op == CHANGE_REAP || v->op == CHANGE_RECORD || !h_in(vv, v)) return false;
     const struct h_key *k = &h->keys[v->key];
     for (uint32_t i = 0; i < k->n; i++)
-        if (h_in(vv, k->changes[i]) && h_covers(k->changes[i], v->event->dot)) return false;
+        if (k->changes[i]->op != CHANGE_RECORD && h_in(vv, k->changes[i]) && h_covers(k->changes[i], v->event->dot)) return false;
     return true;
 }

@@ -1,11 +1,29 @@
 /* What happened in a simulated world: every event that was ever made, what each node has applied, and an independent oracle of the rows.
  *
- * The oracle is DESIGN section 5 in its plainest form and calls nothing of conflict/ but the hash of the digest: a row at a version vector is the set
- * of the versions in it that no change in it covers. Checkers look at the history only, so that a history made by hand tests them. */
+ * The oracle is DESIGN sections 5 and 6 in their plainest form and calls nothing of conflict/ but the hash of the digest: a row at a version vector
+ * is the set of the versions, and of the single increments, in it that no change in it covers. Checkers look at the history only, so that a history
+ * made by hand tests them. */
 #pragma once
 #include "../../conflict/row.h"
+#include "../../schemas/cluster.h"
 
 struct h_event;
+struct h_change;
+
+/* What a change does to one cell. A change of a whole row is one that puts CELL_ROW. */
+struct h_op {
+    struct h_change *change;
+    enum cell_kind kind;
+    uint8_t flags;            /* OP_... */
+    struct slice name, value; /* within the change's content */
+    amount_t amount;          /* OP_COUNT: how much more, by itself */
+    struct dot *resets;       /* OP_RESET: increments of these origins, up to these numbers */
+    uint32_t resets_count;
+    bool known;         /* its version: somebody who saw it overwrote it */
+    uint32_t journaled; /* its version: nodes whose journal holds it, a bit each */
+    bool by_type;       /* ... as an element of a type that was hidden */
+    uint8_t expiry[8];  /* room for its time, where a whole row became cells */
+};
 
 struct h_change {
     struct h_event *event;
@@ -14,9 +32,17 @@ struct h_change {
     struct slice content; /* owned */
     struct dot *unseen;
     uint32_t unseen_count;
-    struct h_change *seen; /* what readers saw at its origin just before it was made; NULL: nothing was there */
-    bool known;            /* somebody who saw it overwrote it */
-    uint32_t journaled;    /* nodes whose journal holds it, a bit each */
+    bool clear;             /* everything that it covers goes */
+    enum content_type type; /* elements of other types that it covers go; CONTENT_NONE: no */
+    struct h_op *ops;
+    uint32_t ops_count;
+    struct h_op **saw; /* versions that readers saw at its origin just before it was made, and that it overwrote */
+    uint32_t saw_count;
+    struct buf was;  /* what readers saw of the row then: a content, for ever */
+    bool was_ending; /* that had a time of expiry */
+    uint64_t inputs; /* ANSWER */
+    uint8_t generation;
+    bool settles_doubt; /* ANSWER: among what it saw were different answers to the same inputs */
 };
 
 struct h_event {
@@ -41,11 +67,22 @@ struct h_key {
     struct slice name; /* owned */
     struct h_change **changes;
     uint32_t n, cap;
+    bool merged, whole;  /* there are changes of this form */
+    enum policy policy;  /* of the cluster's table */
+    uint32_t definition; /* the key that defines its table at run time */
+};
+
+/* A version or an increment in a row. */
+struct h_element {
+    struct h_op *op;
+    enum cell_kind kind;
+    struct slice name, value;
+    bool counts;
 };
 
 /* A row as the oracle has it at one node: unordered. */
 struct h_row {
-    struct h_change **v;
+    struct h_element *v;
     uint32_t n, cap;
     uint64_t digest;
 };
@@ -72,6 +109,7 @@ struct h_digest {
 
 struct history {
     struct origins *origins;
+    const struct cluster *cluster; /* NULL: every table is `lww` */
     uint64_t clock_bound_ms;
     bool clock_was_off; /* some clock was off by more than half the bound: two of them may have differed by more than the bound */
     struct h_source *sources;
@@ -88,7 +126,7 @@ struct history {
     char failure[2048]; /* empty: nothing is wrong. "I4: ..." */
 };
 
-struct history *history_create(uint32_t nodes, uint64_t clock_bound_ms);
+struct history *history_create(uint32_t nodes, uint64_t clock_bound_ms, const struct cluster *c);
 void history_destroy(struct history *h); /* NULL is accepted */
 /* Keeps the first failure. */
 void history_fail(struct history *h, const char *invariant, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -100,6 +138,8 @@ origin_ref history_ref(struct history *h, uint32_t node, const struct origins *t
 bool h_covers(const struct h_change *c, struct dot d);
 bool h_in(const struct vv *vv, const struct h_change *c);
 
+bool h_makes_version(const struct h_op *op); /* of a whole row or of a register */
+
 /* The node runs from now on, with the state of this VV. */
 void history_started(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t);
 void history_stopped(struct history *h, uint32_t node);
@@ -108,12 +148,32 @@ struct h_event *history_applies(struct history *h, uint32_t node, const struct e
 /* Afterwards: the oracle's rows of that node. */
 void history_apply(struct history *h, uint32_t node, struct h_event *e);
 
-/* ---- the oracle ---- */
+/* ---- history_rows.c: the oracle's rows ---- */
 const struct h_row *history_row(const struct history *h, uint32_t node, uint32_t key);
-/* What readers see under lww; NULL: no version at all. */
-struct h_change *h_winner(const struct history *h, const struct h_row *row);
+void h_row_apply(struct history *h, struct h_node *n, struct h_change *c);
+/* Fills ops of a change that was just made, from its content and from what its origin had. `self`: its event's dot, as the engine has it. */
+void h_change_read(struct history *h, uint32_t node, struct h_change *c, const struct change *from, struct dot self, const struct origins *t);
+void h_change_finish(struct h_change *c);
+void h_make_cells(struct h_row *row);
+/* Answers of handlers differ in it, though they were given the same: a handler is not to be asked again. */
+bool h_row_doubtful(const struct h_row *row);
+bool h_removes(const struct h_change *c, const struct h_element *e); /* of its row */
+
+/* ---- history_view.c: what readers see of them ---- */
+enum policy h_policy(const struct history *h, uint32_t node, uint32_t key);
+/* Of the versions of one cell, the one that is read; NULL: there is none. */
+const struct h_element *h_winner(const struct history *h, uint32_t node, uint32_t key, enum cell_kind kind, struct slice name);
+/* The type of the greatest (stamp, origin) element; of a whole row CONTENT_NONE. */
+enum content_type h_shown_type(const struct history *h, const struct h_row *row);
+/* A content, without expiry; nothing: absent. Replaces what `out` holds. */
+void h_view(const struct history *h, uint32_t node, uint32_t key, struct buf *out);
 uint64_t h_expire_ms(const struct h_row *row); /* 0: never */
-/* From the definition, for comparing with the rows kept step by step: is this version in the row at this VV? */
+bool h_row_live(const struct h_row *row);
+enum content_type h_type_of(enum cell_kind kind);
+/* Whole rows: there are versions of different content. */
+bool h_row_open(const struct h_row *row);
+
+/* From the definition, for comparing with the rows kept step by step: is this whole-row version in the row at this VV? */
 bool history_is_sibling(const struct history *h, const struct vv *vv, const struct h_change *v);
 /* Text of a dot, in one of a few static buffers. */
 const char *h_dot(const struct history *h, struct dot d);

@@ -10,8 +10,8 @@ static struct command *command_add(struct agent *a) {
     assert(a->count < COMMANDS_MAX);
     struct command *c = &a->commands[a->count++];
     struct buf bytes = c->bytes, reply = c->reply;
-    struct vv vv = c->read.vv;
-    *c = (struct command){.agent = a, .bytes = bytes, .reply = reply, .read.vv = vv};
+    struct h_read read = {.vv = c->read.vv, .expected = c->read.expected};
+    *c = (struct command){.agent = a, .bytes = bytes, .reply = reply, .read = read};
     buf_clear(&c->bytes);
     buf_clear(&c->reply);
     return c;
@@ -82,7 +82,11 @@ static void string_write(struct agent *a, const char *key) {
     struct workload *l = a->load;
     bool knows = l->options.contexts && a->context[0] && load_draw(l, 3) == 0;
     struct command *c = command_add(a);
-    if (knows) {
+    if (knows && load_draw(l, 4) == 0) {
+        word(c, "TRUCE.RESOLVE");
+        word(c, key);
+        word(c, a->context);
+    } else if (knows) {
         word(c, "TRUCE.WITH");
         word(c, a->context);
     }
@@ -136,13 +140,30 @@ static void string_op(struct agent *a) {
 
 /* ---- hashes, sets, counters ---- */
 
+static void small_number(struct command *c) {
+    char text[24];
+    snprintf(text, sizeof text, "%d", (int)load_draw(c->agent->load, 12) - 3);
+    word(c, text);
+}
+
 static void hash_op(struct agent *a) {
     struct workload *l = a->load;
     struct name key = any_name(a, "h"), field = name_of("f", load_draw(l, 4));
     struct command *c;
-    switch (load_draw(l, 5)) {
+    switch (load_draw(l, 8)) {
     case 0: word(say(a, "HDEL", key.text), field.text); return;
     case 1: say(a, "HGETALL", key.text)->check = CHECK_ROW; return;
+    case 2:
+        c = say(a, "HINCRBY", key.text);
+        word(c, name_of("n", load_draw(l, 2)).text);
+        small_number(c);
+        return;
+    case 3:
+        if (load_draw(l, 2))
+            word(say(a, "HDEL", key.text), name_of("n", load_draw(l, 2)).text);
+        else
+            say(a, "DEL", key.text);
+        return;
     default:
         c = say(a, "HSET", key.text);
         word(c, field.text);
@@ -155,8 +176,8 @@ static void hash_op(struct agent *a) {
 
 static void set_op(struct agent *a) {
     struct workload *l = a->load;
-    struct name key = any_name(a, "m");
-    switch (load_draw(l, 5)) {
+    struct name key = any_name(a, "m"), member = name_of("x", load_draw(l, 4));
+    switch (load_draw(l, 8)) {
     case 0: word(say(a, "SPOP", key.text), "2"); return;
     case 1: say(a, "SMEMBERS", key.text)->check = CHECK_ROW; return;
     case 2:
@@ -164,17 +185,78 @@ static void set_op(struct agent *a) {
             say(a, "DEL", key.text);
             return;
         } /* fall through */
+    case 3: word(say(a, "SADD", key.text), member.text); return;
+    case 4: word(say(a, "SREM", key.text), member.text); return;
     default: unique_word(say(a, "SADD", key.text), key.text, 0);
     }
 }
 
-/* Each DC has its own: nobody else increments it. */
+/* Numbers that are set, counted on, deleted, and expire. */
+static void number_op(struct agent *a) {
+    struct workload *l = a->load;
+    struct name key = name_of("n", load_draw(l, MIXED_KEYS));
+    switch (load_draw(l, 8)) {
+    case 0: say(a, "DEL", key.text); return;
+    case 1: number_word(say(a, "SET", key.text), load_draw(l, 1000)); return;
+    case 2: say(a, "GET", key.text)->check = CHECK_ROW; return;
+    case 3:
+        if (l->options.expiries) {
+            number_word(say(a, "PEXPIRE", key.text), 1 + load_draw(l, 5000));
+            return;
+        } /* fall through */
+    case 4: say(a, "INCR", key.text); return;
+    default: small_number(say(a, "INCRBY", key.text));
+    }
+}
+
+/* Rows of any type. */
+static void mixed_op(struct agent *a) {
+    struct workload *l = a->load;
+    struct name key = name_of("x", load_draw(l, MIXED_KEYS));
+    struct command *c;
+    switch (load_draw(l, 7)) {
+    case 0: say(a, "DEL", key.text); return;
+    case 1: unique_word(say(a, "SET", key.text), key.text, 0); return;
+    case 2: say(a, "INCR", key.text); return;
+    case 3: unique_word(say(a, "SADD", key.text), key.text, 0); return;
+    case 4: operation_read(a, operation_reads(l) - 1 - (uint32_t)load_draw(l, 3 * MIXED_KEYS)); return;
+    default:
+        c = say(a, "HSET", key.text);
+        word(c, name_of("f", load_draw(l, 2)).text);
+        unique_word(c, key.text, 0);
+    }
+}
+
+/* Where rows merge, every DC increments each; else one alone. */
 static struct command *increment(struct agent *a) {
     struct workload *l = a->load;
-    struct counter *counter = &l->counters[l->options.cluster->nodes[a->node].dc];
-    struct command *c = say(a, "INCR", counter->name);
-    c->counter = counter;
+    uint32_t dcs = l->options.cluster->dcs_count;
+    struct tally *tally = &l->tallies[l->tallies_shared ? load_draw(l, dcs) : l->options.cluster->nodes[a->node].dc];
+    struct command *c = say(a, "INCRBY", tally->name);
+    c->amount = 1 + load_draw(l, 3);
+    number_word(c, c->amount);
+    c->tally = tally;
     return c;
+}
+
+/* ---- definitions ---- */
+
+static void define_op(struct agent *a) {
+    static const char *const policies[] = {"lww", "priority", "record", "merge"}, *const tables[] = {"s", "h", "m", "n", "x", "g", "c"};
+    struct workload *l = a->load;
+    uint64_t table = load_draw(l, sizeof tables / sizeof *tables), policy = load_draw(l, 3);
+    struct name key = name_of(tables[table], 0);
+    uint32_t index = history_key(l->history, slice_text(key.text));
+    bool merges = l->history->keys[index].policy == POLICY_MERGE;
+    bool of_any_form = l->options.forms_change && table < 5;
+    if (of_any_form) policy = load_draw(l, 4);
+    if (!of_any_form && merges) {
+        say(a, "GET", key.text);
+        return;
+    }
+    struct command *c = say(a, "TRUCE.TABLE", "SET");
+    word(c, tables[table]);
+    word(c, policies[policy]);
 }
 
 /* ---- several rows ---- */
@@ -292,10 +374,16 @@ void operation_draw(struct agent *a) {
     struct workload *l = a->load;
     uint64_t kind = load_draw(l, 100);
     a->finish = finish_commands;
-    if (kind < 15)
+    if (l->options.policies_change && load_draw(l, 60) == 0) {
+        define_op(a);
+        return;
+    }
+    if (kind < 12)
         hash_op(a);
-    else if (kind < 24)
+    else if (kind < 21)
         set_op(a);
+    else if (kind < 24)
+        mixed_op(a);
     else if (kind < 31)
         increment(a);
     else if (kind < 46 && !l->options.flush_all)
@@ -310,12 +398,24 @@ void operation_draw(struct agent *a) {
         wait_op(a);
     else if (kind < 66)
         rare_op(a);
+    else if (kind < 73)
+        number_op(a);
     else
         string_op(a);
 }
 
+uint32_t operation_reads(const struct workload *l) { return 3 * l->options.keys + 4 * MIXED_KEYS; }
+
 void operation_read(struct agent *a, uint32_t number) {
     static const char *const kinds[] = {"s", "h", "m"}, *const commands[] = {"GET", "HGETALL", "SMEMBERS"};
-    say(a, commands[number % 3], name_of(kinds[number % 3], number / 3).text)->check = CHECK_ROW;
+    uint32_t simple = 3 * a->load->options.keys;
+    struct name key = name_of(kinds[number % 3], number / 3);
+    const char *command = commands[number % 3];
+    if (number >= simple) {
+        number -= simple;
+        command = number < MIXED_KEYS ? "GET" : commands[number % 3];
+        key = name_of(number < MIXED_KEYS ? "n" : "x", number < MIXED_KEYS ? number : (number - MIXED_KEYS) / 3);
+    }
+    say(a, command, key.text)->check = CHECK_ROW;
     a->finish = finish_commands;
 }

@@ -63,9 +63,9 @@ static void finish_command(struct command *c) {
     if (o == OUTCOME_OK && says(c, "SETNX") && c->reply.p[1] == '0') o = OUTCOME_FAILED;
     count_outcome(l, o);
     if (c->write > 0) l->writes[c->write - 1].outcome = o;
-    if (c->counter) {
-        c->counter->ok += o == OUTCOME_OK;
-        c->counter->unknown += o == OUTCOME_UNKNOWN;
+    if (c->tally) {
+        c->tally->ok += o == OUTCOME_OK ? c->amount : 0;
+        c->tally->unknown += o == OUTCOME_UNKNOWN ? c->amount : 0;
     }
     if (o != OUTCOME_OK) return;
     if (c->reply_type && c->reply.p[0] != (uint8_t)c->reply_type)
@@ -152,12 +152,13 @@ void finish_group_read(struct agent *a) {
 }
 
 void check_watched(struct workload *l, const struct write *w, const struct h_event *e) {
-    const struct h_change *seen = NULL;
+    const struct h_change *c = NULL;
     for (uint32_t i = 0; i < e->changes_count; i++)
-        if (e->changes[i].key == w->key) seen = e->changes[i].seen;
-    struct slice was = seen && seen->content.n > 0 ? content_string(seen->content) : SLICE(NULL, 0);
+        if (e->changes[i].key == w->key) c = &e->changes[i];
+    struct slice seen = buf_slice_of(&c->was);
+    struct slice was = seen.n > 0 && content_type(seen) == CONTENT_STRING ? content_string(seen) : SLICE(NULL, 0);
     size_t n = strlen(w->replaces);
-    bool same = n > 0 ? was.n >= n && memcmp(was.p, w->replaces, n) == 0 : was.n == 0 || content_expires_ms(seen->content) > 0;
+    bool same = n > 0 ? was.n >= n && memcmp(was.p, w->replaces, n) == 0 : was.n == 0 || c->was_ending;
     if (!same)
         history_fail(l->history, "watch", "%s was written because %s had been read under WATCH, but replaced %.*s", w->value,
                      n > 0 ? w->replaces : "nothing", (int)(was.n < 24 ? was.n : 24), (const char *)was.p);

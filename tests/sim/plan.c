@@ -15,6 +15,8 @@ static void draw_cluster(struct prng *p, struct cluster *c) {
     c->log_bytes_max = 1 << 30;
     c->clients_max = 1000;
     c->siblings_max = 64;
+    c->journal_ms = UINT64_C(100) * 365 * 86400000; /* clocks jump by a year */
+    c->journal_entries_max = 1000000;
     c->dcs_count = (uint32_t)range(p, 2, 4);
     for (uint32_t d = 0; d < c->dcs_count; d++) {
         struct cluster_dc *dc = &c->dcs[d];
@@ -30,6 +32,41 @@ static void draw_cluster(struct prng *p, struct cluster *c) {
         }
     }
 }
+
+/* ---- tables ---- */
+
+static enum policy draw_policy(struct prng *p, struct handler_chain *chain, bool whole_alone) {
+    static const char *const handlers[] = {"longest", "union", "recorder",  "pass",  "prefer-base", "slow",
+                                           "absent",  "rand",  "viewpoint", "crash", "loop",        "garbage"};
+    static const enum policy policies[] = {POLICY_LWW, POLICY_PRIORITY, POLICY_RECORD, POLICY_MERGE};
+    uint64_t kind = prng_below(p, whole_alone ? 4 : 6);
+    if (kind < 4) return policies[kind];
+    chain->count = (uint32_t)range(p, 1, 2);
+    for (uint32_t i = 0; i < chain->count; i++)
+        snprintf(chain->names[i], sizeof chain->names[i], "%s", handlers[prng_below(p, sizeof handlers / sizeof *handlers)]);
+    return POLICY_HANDLER;
+}
+
+static int by_table_name(const void *a, const void *b) {
+    return strcmp(((const struct cluster_table *)a)->name, ((const struct cluster_table *)b)->name);
+}
+
+/* Groups are read as one, and handlers settle rows one by one; counters are compared with what was acknowledged. */
+static void draw_tables(struct prng *p, struct cluster *c) {
+    static const char *const names[] = {"s", "h", "m", "n", "x", "g", "c"};
+    struct handler_chain none = {0};
+    snprintf(c->rest.name, sizeof c->rest.name, "*");
+    c->rest.policy = one_in(p, 2) ? POLICY_MERGE : draw_policy(p, &none, true);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (one_in(p, 2)) continue;
+        struct cluster_table *t = &c->tables[c->tables_count++];
+        snprintf(t->name, sizeof t->name, "%s", names[i]);
+        t->policy = draw_policy(p, &t->chain, i >= 5);
+    }
+    qsort(c->tables, c->tables_count, sizeof *c->tables, by_table_name);
+}
+
+/* ---- links ---- */
 
 static struct link_options draw_link(struct prng *p, uint64_t latency_us, bool bad) {
     struct link_options o = {.latency_us = latency_us, .jitter_us = latency_us / range(p, 2, 20)};
@@ -100,6 +137,14 @@ static void draw_workload(struct prng *p, struct plan *plan) {
     o->flush_all = one_in(p, 8);
 }
 
+static void draw_definitions(struct prng *p, struct plan *plan) {
+    plan->workload.policies_change = one_in(p, 4);
+    plan->workload.forms_change = one_in(p, 3);
+    plan->world.handlers = true;
+    plan->world.handler_us_max = range(p, 100, 200000);
+    if (one_in(p, 4)) plan->world.without_handlers[prng_below(p, plan->cluster->nodes_count)] = true;
+}
+
 struct plan plan_draw(uint64_t seed, uint32_t planted_bug) {
     struct prng p;
     prng_seed(&p, seed);
@@ -109,6 +154,8 @@ struct plan plan_draw(uint64_t seed, uint32_t planted_bug) {
     draw_faults(&p, &plan);
     draw_world(&p, &plan, planted_bug);
     draw_workload(&p, &plan);
+    draw_tables(&p, plan.cluster);
+    draw_definitions(&p, &plan);
     bool is_long = one_in(&p, 12);
     plan.faults_us = is_long ? range(&p, 20000000, 40000000) : range(&p, 3000000, 12000000);
     if (is_long) plan.faults.length_us_max *= 3;
@@ -143,6 +190,14 @@ void plan_print(const struct plan *p, FILE *f) {
             snprintf(name, sizeof name, "%s > %s", c->dcs[a].name, c->dcs[b].name);
             if (a != b) print_link(f, name, &p->far[a][b]);
         }
+    struct buf text = {0};
+    for (uint32_t i = 0; i <= c->tables_count; i++) {
+        const struct cluster_table *t = i > 0 ? &c->tables[i - 1] : &c->rest;
+        buf_printf(&text, " %s ", t->name);
+        policy_format(t->policy, &t->chain, &text);
+    }
+    fprintf(f, "  tables:%.*s\n", (int)text.n, (const char *)text.p);
+    buf_finish(&text);
     const struct fault_options *o = &p->faults;
     const struct {
         const char *name;
@@ -163,6 +218,8 @@ void plan_print(const struct plan *p, FILE *f) {
                   {"expiries", p->workload.expiries},
                   {"contexts", p->workload.contexts},
                   {"transactions", p->workload.transactions},
+                  {"changes of policy", p->workload.policies_change},
+                  {"of form", p->workload.policies_change && p->workload.forms_change},
                   {"FLUSHALL", p->workload.flush_all}};
     fprintf(f, " ");
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)

@@ -1,5 +1,6 @@
 /* One run of the swarm: a world with faults and clients, then peace, then the checks. */
 #pragma once
+#include "../../conflict/planted.h"
 #include "plan.h"
 
 struct run_result {
@@ -8,7 +9,12 @@ struct run_result {
     struct world_counts counts;
     struct workload_counts clients;
 };
+/* A bug to find: one of the engine, or one of the conflict module; none: both are 0. */
+struct bug_planted {
+    uint32_t engine;
+    enum conflict_bug conflict;
+};
 /* `trace` may be NULL. */
-void run_seed(uint64_t seed, uint32_t planted_bug, FILE *trace, struct run_result *ret);
-/* 0: no such bug. Letters of either case. */
-uint32_t bug_by_name(const char *name);
+void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret);
+/* False: no such bug. Letters of either case. */
+bool bug_by_name(const char *name, struct bug_planted *ret);

@@ -9,7 +9,7 @@
 
 struct arguments {
     uint64_t first, last;
-    uint32_t bug;
+    struct bug_planted bug;
     const char *bug_name;
     uint64_t budget_s;
     bool verbose, hash;
@@ -34,8 +34,7 @@ static bool parse(int argc, char **argv, struct arguments *a) {
             if (!parse_seeds(argv[++i], a)) return false;
         } else if (strcmp(argv[i], "--bug") == 0 && more) {
             a->bug_name = argv[++i];
-            a->bug = bug_by_name(a->bug_name);
-            if (a->bug == 0) return false;
+            if (!bug_by_name(a->bug_name, &a->bug)) return false;
         } else if (strcmp(argv[i], "--time-budget") == 0 && more) {
             a->budget_s = strtoull(argv[++i], NULL, 10);
         } else {
@@ -55,8 +54,8 @@ static int report_failure(const struct arguments *a, uint64_t seed, const struct
     printf("seed %llu: %s\n", (unsigned long long)seed, r->failure);
     printf("  after %llu.%03llu virtual seconds, %llu events\n", (unsigned long long)(r->virtual_us / 1000000),
            (unsigned long long)(r->virtual_us / 1000 % 1000), (unsigned long long)r->events);
-    printf("reproduce: swarm --seeds %llu..%llu%s%s\n", (unsigned long long)seed, (unsigned long long)seed, a->bug ? " --bug " : "",
-           a->bug ? a->bug_name : "");
+    printf("reproduce: swarm --seeds %llu..%llu%s%s\n", (unsigned long long)seed, (unsigned long long)seed, a->bug_name ? " --bug " : "",
+           a->bug_name ? a->bug_name : "");
     return 1;
 }
 

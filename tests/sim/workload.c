@@ -11,8 +11,7 @@ static void on_taken(void *arg, uint32_t node) {
     struct workload *l = c->agent->load;
     if (c->check == CHECK_KEYS) c->keys = h_keys_now(l->history, node);
     if (c->check != CHECK_ROW) return;
-    vv_finish(&c->read.vv);
-    c->read = h_read_now(l->history, node, history_key(l->history, word_of(c, 1)), world_wall_ms(l->world, node));
+    h_read_now(l->history, node, history_key(l->history, word_of(c, 1)), world_wall_ms(l->world, node), &c->read);
 }
 
 static void next(struct world *w, void *arg, uint64_t number);
@@ -50,7 +49,7 @@ static void send(struct agent *a) {
     }
 }
 
-static uint32_t rows_to_read(const struct workload *l) { return 3 * l->options.keys; }
+static uint32_t rows_to_read(const struct workload *l) { return operation_reads(l); }
 
 static void next(struct world *w, void *arg, uint64_t number) {
     struct agent *a = arg;
@@ -81,7 +80,9 @@ struct workload *workload_create(struct world *w, struct history *h, uint64_t se
     l->options = *o;
     prng_seed(&l->prng, seed ^ UINT64_C(0x776f726b));
     l->agents = xcalloc(o->agents + h->nodes_count, sizeof *l->agents);
-    for (uint32_t i = 0; i < DCS_MAX; i++) snprintf(l->counters[i].name, sizeof l->counters[i].name, "c:%u", i);
+    for (uint32_t i = 0; i < DCS_MAX; i++) snprintf(l->tallies[i].name, sizeof l->tallies[i].name, "c:%u", i);
+    uint32_t counter = history_key(h, slice_text("c:0"));
+    l->tallies_shared = h->keys[counter].policy == POLICY_MERGE;
     for (uint32_t i = 0; i < o->agents; i++) agent_init(l, i < h->nodes_count ? i : (uint32_t)load_draw(l, h->nodes_count));
     l->readers = h->nodes_count;
     for (uint32_t i = 0; i < l->readers; i++) {
@@ -98,7 +99,7 @@ void workload_destroy(struct workload *l) {
         for (uint32_t j = 0; j < COMMANDS_MAX; j++) {
             buf_finish(&l->agents[i].commands[j].bytes);
             buf_finish(&l->agents[i].commands[j].reply);
-            vv_finish(&l->agents[i].commands[j].read.vv);
+            h_read_finish(&l->agents[i].commands[j].read);
         }
     free(l->agents);
     free(l->writes);
@@ -140,8 +141,8 @@ void workload_check(struct workload *l, bool promised) {
         made = e;
     }
     for (uint32_t i = 0; i < DCS_MAX; i++)
-        if (l->counters[i].ok + l->counters[i].unknown > 0)
-            check_counter(l->history, slice_text(l->counters[i].name), l->counters[i].ok, l->counters[i].unknown, promised && !l->options.flush_all);
+        if (l->tallies[i].ok + l->tallies[i].unknown > 0)
+            check_counter(l->history, slice_text(l->tallies[i].name), l->tallies[i].ok, l->tallies[i].unknown, promised && !l->options.flush_all);
 }
 
 struct workload_counts workload_counts(const struct workload *l) {

@@ -11,6 +11,8 @@ struct workload_options {
     uint32_t value_bytes_max;
     bool expiries, contexts, transactions, flush_all;
     bool deletes_often;
+    bool policies_change; /* between policies of whole rows */
+    bool forms_change;    /* between those and `merge` too */
 };
 
 struct workload;

@@ -6,6 +6,7 @@
 #define COMMANDS_MAX 8
 #define WORDS_MAX    12
 #define GROUP_KEYS   3
+#define MIXED_KEYS   3 /* of numbers, and of rows of any type */
 
 /* A unique value on its way into a row. */
 struct write {
@@ -17,7 +18,8 @@ struct write {
     char replaces[24]; /* that, up to its ';'; empty: nothing was there */
 };
 
-struct counter {
+/* Increments of a row that nothing else writes. */
+struct tally {
     char name[24];
     uint64_t ok, unknown;
 };
@@ -34,7 +36,8 @@ struct command {
     struct h_keys keys; /* KEYS */
     char reply_type;    /* of an answer that is no error; 0: any */
     uint32_t write;     /* index + 1; 0: writes nothing that is followed */
-    struct counter *counter;
+    struct tally *tally;
+    uint64_t amount; /* of its increment */
 };
 
 struct agent {
@@ -61,7 +64,8 @@ struct workload {
     uint32_t values, transactions;
     struct write *writes;
     uint32_t writes_count, writes_cap;
-    struct counter counters[DCS_MAX];
+    struct tally tallies[DCS_MAX];
+    bool tallies_shared; /* every DC increments each; else one alone */
     struct workload_counts counts;
     struct buf scratch;
 };
@@ -75,6 +79,7 @@ static inline struct slice word_of(const struct command *c, uint32_t i) {
 /* ---- operations.c: fills the agent's commands and says how they are finished ---- */
 void operation_draw(struct agent *a);
 void operation_read(struct agent *a, uint32_t number);
+uint32_t operation_reads(const struct workload *l); /* how many of these there are */
 
 /* ---- outcomes.c: what the replies mean; finish functions ---- */
 void finish_commands(struct agent *a);    /* each for itself */

@@ -56,6 +56,7 @@ static void truce(struct info *i) {
                f->cluster->dcs[node->dc].name, node->name, f->is_leader ? "leader" : "follower", f->leader ? f->leader : "");
     buf_printf(i->out, "rows:%llu\r\ndirty_rows:%llu\r\nevents_own:%llu\r\nevents_applied:%llu\r\nconflicts:%llu\r\n", (ull)f->rows,
                (ull)f->dirty_rows, (ull)f->events_own, (ull)f->events_applied, (ull)f->conflicts);
+    buf_printf(i->out, "open_conflicts:%llu\r\n", (ull)f->open_conflicts);
     buf_printf(i->out, "frames_bad:%llu\r\nlog_bytes_in:%llu\r\nreaped:%llu\r\nexpired_reads:%llu\r\ntombstones_collected:%llu\r\n",
                (ull)f->frames_bad, (ull)f->log_bytes_in, (ull)f->reaped, (ull)f->expired_reads, (ull)f->tombstones_collected);
 }

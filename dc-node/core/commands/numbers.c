@@ -1,3 +1,4 @@
+#include "../../../conflict/counter.h"
 #include "commands.h"
 #include <math.h>
 #include <stdio.h>
@@ -88,7 +89,17 @@ static bool want_decimal(struct call *c, struct slice s, long double *ret) {
     return false;
 }
 
-static void add_decimal(struct call *c, enum content_type type, struct slice name, long double old, long double by) {
+/* Counters add up exactly: true when the numbers are of that kind, and *ret_n bytes of the sum were written. */
+static bool sum_exactly(struct slice old, struct slice by, char out[static AMOUNT_TEXT_MAX], size_t *ret_n) {
+    amount_t a = 0, b;
+    if ((old.n && !amount_parse(old, &a)) || !amount_parse(by, &b)) return false;
+    *ret_n = amount_format(amount_add(a, b), out);
+    return true;
+}
+
+/* `old` + `by` goes to a string row or a column, as text and as a number. */
+static void add_decimal(struct call *c, enum content_type type, struct slice name, struct slice old_text, struct slice by_text, long double old,
+                        long double by) {
     long double sum = old + by;
     if (isnan(sum) || isinf(sum)) {
         reply_error(c->reply, "ERR increment would produce NaN or Infinity");
@@ -96,6 +107,7 @@ static void add_decimal(struct call *c, enum content_type type, struct slice nam
     }
     char amount_text[DECIMAL_BYTES_MAX], sum_text[DECIMAL_BYTES_MAX];
     struct slice amount = SLICE(amount_text, format_decimal(amount_text, by)), total = SLICE(sum_text, format_decimal(sum_text, sum));
+    if (txn_merges(c->txn, arg(c, 1)) && sum_exactly(old_text, by_text, sum_text, &total.n)) amount = by_text;
     if (txn_add(c->txn, arg(c, 1), type, name, amount, total))
         reply_bulk(c->reply, total);
     else
@@ -103,15 +115,16 @@ static void add_decimal(struct call *c, enum content_type type, struct slice nam
 }
 
 void cmd_incrbyfloat(struct call *c) {
-    struct slice content;
+    struct slice content, value = {0};
     long double old = 0, by;
     if (!want_type(c, arg(c, 1), CONTENT_STRING, &content)) return;
-    if (!row_absent(content) && !want_decimal(c, content_string(content), &old)) return;
-    if (want_decimal(c, arg(c, 2), &by)) add_decimal(c, CONTENT_STRING, (struct slice){0}, old, by);
+    if (!row_absent(content)) value = content_string(content);
+    if (!row_absent(content) && !want_decimal(c, value, &old)) return;
+    if (want_decimal(c, arg(c, 2), &by)) add_decimal(c, CONTENT_STRING, (struct slice){0}, value, arg(c, 2), old, by);
 }
 
 void cmd_hincrbyfloat(struct call *c) {
-    struct slice content, value;
+    struct slice content, value = {0};
     long double old = 0, by;
     if (!want_decimal(c, arg(c, 3), &by)) return;
     if (isinf(by)) {
@@ -123,5 +136,5 @@ void cmd_hincrbyfloat(struct call *c) {
         reply_error(c->reply, "ERR hash value is not a float");
         return;
     }
-    add_decimal(c, CONTENT_HASH, arg(c, 2), old, by);
+    add_decimal(c, CONTENT_HASH, arg(c, 2), value, arg(c, 3), old, by);
 }

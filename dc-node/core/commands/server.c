@@ -58,8 +58,8 @@ void cmd_truce_status(struct call *c) {
 }
 
 void cmd_truce_token(struct call *c) { engine_reply_token(c); }
-void cmd_truce_conflicts(struct call *c) { engine_reply_conflicts(c); }
 void cmd_truce_context(struct call *c) { engine_reply_context(c); }
+void cmd_truce_handlers(struct call *c) { engine_reply_handlers(c); }
 void cmd_truce_siblings(struct call *c) { engine_reply_siblings(c); }
 void cmd_truce_with(struct call *c) { engine_with_context(c); }
 

@@ -135,6 +135,7 @@ void cmd_hello(struct call *c) {
 void cmd_reset(struct call *c) {
     struct session *s = c->session;
     session_discard(s);
+    session_losses_off(c);
     s->multi = s->multi_failed = false;
     s->protocol = c->reply->protocol = 2;
     s->name[0] = 0;

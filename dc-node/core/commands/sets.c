@@ -51,8 +51,10 @@ void cmd_sadd(struct call *c) {
     struct lookup *asked = lookup_columns(c, content, 2, 1, &count);
     struct slices fresh = {0};
     lookups_where(asked, count, false, &fresh);
+    int64_t added = (int64_t)fresh.n;
+    if (txn_merges(c->txn, key)) lookups_where(asked, count, true, &fresh);
     if (add_members(c, key, &fresh))
-        reply_integer(c->reply, (int64_t)fresh.n);
+        reply_integer(c->reply, added);
     else
         txn_refuse(c, key);
     slices_finish(&fresh);
