@@ -12,6 +12,7 @@ struct merging {
     const struct row_change *how;
     struct row *ret;
     struct row_news *news;
+    bool made; /* old was made of a whole row just now */
 };
 
 /* Elements of another type than the change writes are covered too: readers of the shown type did not see them. */
@@ -79,7 +80,7 @@ static void merge_cell(const struct merging *m, const struct cell *before, const
     after = &m->ret->cells[m->ret->cells_count - 1];
     if (after->kind == CELL_STRING || after->kind == CELL_FIELD) {
         bool arrives = op && (op->flags & OP_PUT);
-        step_stack(&(struct cell_step){m->old, before, m->ret, arrives, arrives ? op->unseen : NULL, arrives ? op->unseen_count : 0}, m->how,
+        step_stack(&(struct cell_step){m->old, before, m->ret, arrives, arrives ? op->unseen : NULL, arrives ? op->unseen_count : 0, m->made}, m->how,
                    m->news);
         merge_counters(m, before, op);
         after = &m->ret->cells[m->ret->cells_count - 1];
@@ -110,9 +111,7 @@ void merge_apply(const struct row *old, const struct row_change *how, struct row
         old = &made;
         news->types_before = row_types_collide(old);
     }
-    merge_cells(&(struct merging){old, how, ret, news});
-    for (uint32_t i = 0; made.form == ROW_MERGED && i < news->cells_count; i++)
-        if (news->cells[i].kind != CELL_ROW) news->cells[i].before = NULL; /* of cells that were never in a row */
+    merge_cells(&(struct merging){old, how, ret, news, old == &made});
     ret->made = made.made;
     made.made = NULL;
     row_finish(&made);

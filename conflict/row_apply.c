@@ -88,12 +88,12 @@ static void tell_stack(const struct cell_step *s, const struct cell *after, cons
         const struct version *v = &cell_versions(s->old, s->before)[i];
         if (!holds(now, after->count, v->dot) && blocks_episode_of(stack, v->dot)) news_add_lost(news, after, v, false);
     }
-    bool before = cell_has_episode(s->old, s->before);
+    bool before = !s->made && cell_has_episode(s->old, s->before);
     if (!before && !has_episode(stack)) return;
     struct cell_news *n = add_news(news, after);
     if (before) n->before = &s->old->stacks[s->before->stack - 1];
     n->has_after = true;
-    n->open_before = s->before && cell_open(s->old, s->before);
+    n->open_before = !s->made && s->before && cell_open(s->old, s->before);
     n->open_after = cell_open(s->ret, after);
     keep_stack(news, stack);
 }
@@ -126,7 +126,7 @@ void step_stack(const struct cell_step *s, const struct row_change *how, struct 
         of_this.unseen_count = s->unseen_count;
         blocks_arrive(stack, &of_this, dots, count, how->closed ? &closed : NULL, how->origins);
     }
-    if (s->arrives || count != after->count) tell_stack(s, after, stack, news);
+    if (s->arrives || s->made || count != after->count) tell_stack(s, after, stack, news);
     dots_of(cell_versions(s->ret, after), after->count, dots);
     blocks_collect(stack, dots, after->count, how->stable);
     if (!stack->n || (after->count == 1 && blocks_are_of_one(stack, dots[0]))) row_drop_stack(s->ret);
@@ -237,7 +237,7 @@ static void whole_apply(const struct row *old, const struct row_change *how, str
         row_insert_version(ret, &v, how->origins);
     }
     plant_eager(ret, how);
-    step_stack(&(struct cell_step){old, before, ret, arrives, how->context.unseen, arrives ? how->context.unseen_count : 0}, how, news);
+    step_stack(&(struct cell_step){old, before, ret, arrives, how->context.unseen, arrives ? how->context.unseen_count : 0, false}, how, news);
     keep_below(old, before, how, arrives, ret);
     if (old->form == ROW_WHOLE && old->recorded && old->recorded == row_siblings_hash(ret, how->origins)) {
         ret->recorded = old->recorded;

@@ -29,6 +29,7 @@ struct cell_step {
     bool arrives;             /* the change made a version here */
     const struct dot *unseen; /* versions of this cell that its writer had not seen */
     uint32_t unseen_count;
+    bool made; /* of a whole row, by this change: the journal knows nothing of the cell */
 };
 /* The stack of the last cell of ret, and what of it is news. */
 void step_stack(const struct cell_step *s, const struct row_change *how, struct row_news *news);

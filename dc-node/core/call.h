@@ -15,7 +15,8 @@ struct call {
     struct reply *reply;
     const struct slice *argv; /* argv[0] is the command's name */
     uint32_t argc;
-    uint64_t now_ms; /* the wall clock of this step */
+    uint64_t now_ms;  /* what rows end by: the middle of the clocks in reach */
+    uint64_t wall_ms; /* this node's clock */
     struct prng *prng;
     void (*running)(struct call *c); /* the command under way */
 };

@@ -102,7 +102,6 @@ static void apply_change(struct engine *e, const struct event *ev, const struct 
     bool open = table->policy == POLICY_HANDLER && row_open(after);
     put_row(e, hash, c->key, old, after);
     if (open) handlers_consider(e, c->key);
-    if (c->op == CHANGE_RECORD) handlers_recorded(e, c->key, c->content);
     if (c->op == CHANGE_RECORD && !replay) handlers_recorded(e, c->key, c->content);
     if (is_definition(c->key)) rules_follow(e, c->key);
 }
@@ -508,16 +507,41 @@ static void plant_collect_beside_live(struct engine *e) {
 }
 
 /* The least that the clocks of this node and of the peers in reach show: a clock that is ahead must not take rows from the others. */
-uint64_t engine_guarded_ms(const struct engine *e) {
-    uint64_t least = e->now.wall_ms;
+static uint32_t clocks_in_reach(const struct engine *e, uint64_t clocks[static NODES_MAX]) {
+    uint32_t n = 0;
+    clocks[n++] = e->now.wall_ms;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         const struct link *l = &e->links[i];
-        if (i == e->self || !l->reports || !link_reachable(e, i) || l->clock_ahead_ms >= 0) continue;
-        uint64_t behind = 0 - (uint64_t)l->clock_ahead_ms;
-        uint64_t theirs = e->now.wall_ms > behind ? e->now.wall_ms - behind : 0;
-        if (theirs < least) least = theirs;
+        if (i == e->self || !l->reports || !link_reachable(e, i)) continue;
+        int64_t theirs = (int64_t)e->now.wall_ms + l->clock_ahead_ms;
+        clocks[n++] = theirs > 0 ? (uint64_t)theirs : 0;
     }
+    return n;
+}
+
+uint64_t engine_guarded_ms(const struct engine *e) {
+    uint64_t clocks[NODES_MAX], least = UINT64_MAX;
+    uint32_t n = clocks_in_reach(e, clocks);
+    for (uint32_t i = 0; i < n; i++)
+        if (clocks[i] < least) least = clocks[i];
     return least;
+}
+
+static int by_time(const void *a, const void *b) {
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+uint64_t engine_middle_ms(struct engine *e) {
+    if (e->middle_due_us <= e->now.mono_us) {
+        uint64_t clocks[NODES_MAX];
+        uint32_t n = clocks_in_reach(e, clocks);
+        qsort(clocks, n, sizeof *clocks, by_time);
+        e->middle_ahead_ms = (int64_t)(clocks[(n - 1) / 2] - e->now.wall_ms);
+        e->middle_due_us = e->now.mono_us + MIDDLE_PERIOD_US;
+    }
+    int64_t middle = (int64_t)e->now.wall_ms + e->middle_ahead_ms;
+    return middle > 0 ? (uint64_t)middle : 0;
 }
 
 /* A leader removes rows whose time is up and whose winner was made in its DC. A reap is no version and never wins. */

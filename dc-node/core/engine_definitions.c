@@ -280,17 +280,21 @@ void engine_mark(struct call *c) {
         reply_error(c->reply, "ERR numbers go from 1, and from the lower to the higher");
         return;
     }
-    struct slice was = defined(c, RULES_MARK_PREFIX, c->argv[1]);
     char range[64];
     snprintf(range, sizeof range, "%lld-%lld", (long long)from, (long long)to);
     struct slice reason = c->argc == 5 ? c->argv[4] : slice_text("its clock was off");
     struct buf key = {0};
     buf_text(&key, RULES_MARK_PREFIX);
     buf_put(&key, c->argv[1].p, c->argv[1].n);
+    struct buf joined = {0}, marks = {0};
     c->txn->may_define = true;
-    bool good = !was.n || content_type(was) == CONTENT_HASH;
-    if (good) good = txn_set_column(c->txn, buf_slice_of(&key), CONTENT_HASH, slice_text(range), reason);
+    bool good = engine_read_row(c->engine, buf_slice_of(&key), NULL);
+    if (good) rules_join_marks(&c->engine->row, &joined);
+    content_with_column(&marks, buf_slice_of(&joined), CONTENT_HASH, slice_text(range), reason);
+    good = good && txn_set_content(c->txn, buf_slice_of(&key), buf_slice_of(&marks));
     c->txn->may_define = false;
+    buf_finish(&joined);
+    buf_finish(&marks);
     if (good)
         reply_ok(c->reply);
     else

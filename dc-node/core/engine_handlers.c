@@ -148,6 +148,7 @@ static void write_answer(struct engine *e, const struct open_row *r) {
     struct buf inputs = {0};
     buf_u64(&inputs, r->siblings);
     buf_u64(&inputs, r->text_hash);
+    buf_u64(&inputs, r->request_hash);
     struct change c = {.op = CHANGE_ANSWER,
                        .key = buf_slice_of(&e->handling->key),
                        .content = buf_slice_of(&e->handling->content),
@@ -319,6 +320,7 @@ static enum look ask(struct engine *e, struct open_row *r, const struct table_ru
         }
         buf_clear(&h->request);
         handler_request_encode(&e->row, buf_slice_of(&h->key), table, r->at, e->rules, e->origins, &h->request);
+        r->request_hash = hash64(buf_slice_of(&h->request)); /* priorities, clock marks and the base are in it too */
         const struct truce_handler *builtin = handler_builtin(name);
         if (!builtin) return ask_here(e, r, table);
         if (ask_builtin(e, r, builtin) != SETTLED_BY_NEXT) return LOOK_DONE;

@@ -3,7 +3,6 @@
 
 #define COUNTS_NAME        "c" /* u64 conflicts, u64 open ones, u64 entries */
 #define PAGE_FIRST         2u  /* most walks are about one row */
-#define LOOKUP_RECORDS     8u
 #define COLLECT_RECORDS    512u
 #define COLLECT_PAGE       64u
 #define COLLECT_RESTART_US 60000000u
@@ -249,27 +248,13 @@ static enum fate fate_of_episode(struct engine *e, struct slice record, uint64_t
     return fate;
 }
 
-/* Is the loser in an episode that is open? */
+/* Is the loser in an episode that is open? Then that is in the stack of its cell. */
 static bool in_open_episode(struct engine *e, const struct loss *l) {
-    struct journal_walk w;
-    struct slice name, record;
-    struct buf prefix = {0};
-    bool open = false;
-    journal_name_cell(l->key, l->kind, l->name, &prefix);
-    buf_u8(&prefix, JOURNAL_EPISODE);
-    walk_begin(&w, e, buf_slice_of(&prefix), SLICE(NULL, 0), LOOKUP_RECORDS);
-    while (!open && walk_next(&w, &name, &record)) {
-        struct episode ep;
-        if (!episode_decode(record, e->origins, &ep)) {
-            journal_damaged(e);
-            break;
-        }
-        open = ep.open && block_holds(&ep.members, &ep.members.b[0], l->loser.dot);
-        episode_finish(&ep);
-    }
-    walk_finish(&w);
-    buf_finish(&prefix);
-    return open;
+    if (!engine_read_row(e, l->key, NULL)) return true;
+    const struct row *r = &e->row;
+    if (l->kind == CELL_TYPES) return row_types_collide(r);
+    const struct cell *c = row_cell(r, (enum cell_kind)l->kind, l->name);
+    return c && c->stack && cell_open(r, c) && blocks_episode_of(&r->stacks[c->stack - 1], l->loser.dot);
 }
 
 static enum fate fate_of_loss(struct engine *e, struct slice record) {

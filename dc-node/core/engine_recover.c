@@ -5,8 +5,14 @@
 #define CHECKPOINT_VERSION 3
 #define REPLAY_BYTES       (1024u * 1024)
 
-/* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, slice keys of definitions, vv of what is stable, varint count, per
- * origin with a number: origin, u64 checksum, u64 stamp, vv of its deps. */
+static uint64_t members_hash(const struct engine *e) {
+    uint64_t h = 0;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) h = hash64_seeded(slice_text(e->cluster->nodes[i].name), h);
+    return h;
+}
+
+/* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, slice keys of definitions, u64 members, vv of what is stable among
+ * them, varint count, per origin with a number: origin, u64 checksum, u64 stamp, vv of its deps. */
 void engine_checkpoint(struct engine *e, struct buf *out) {
     struct vv claimed = {0};
     vv_copy(&claimed, &e->vv);
@@ -19,6 +25,7 @@ void engine_checkpoint(struct engine *e, struct buf *out) {
     buf_u64(out, e->count.conflicts);
     buf_u64(out, e->clock.last);
     buf_slice(out, buf_slice_of(&e->definitions));
+    buf_u64(out, members_hash(e));
     vv_encode(&e->stable, e->origins, out);
     uint64_t n = 0;
     for (origin_ref o = 0; o < origins_count(e->origins); o++) n += vv_get(&e->vv, o) > 0;
@@ -48,7 +55,9 @@ static int read_checkpoint(struct engine *e, struct slice bytes, struct buf *why
     e->clock.last = read_u64(&r);
     struct slice definitions = read_slice(&r);
     buf_put(&e->definitions, definitions.p, definitions.n);
+    bool same_members = read_u64(&r) == members_hash(e);
     vv_decode(&r, e->origins, &e->stable);
+    if (!same_members) vv_clear(&e->stable); /* a new member need not have it */
     for (uint64_t n = read_varint(&r); n > 0 && !r.bad; n--) {
         origin_ref o = origin_decode(&r, e->origins);
         if (o == ORIGIN_NONE) break;

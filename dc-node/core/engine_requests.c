@@ -119,12 +119,16 @@ static void run_in_txn(struct engine *e, struct session_entry *se, const struct 
                      .reply = &reply,
                      .argv = argv,
                      .argc = argc,
-                     .now_ms = e->now.wall_ms,
+                     .now_ms = e->txn.now_ms,
+                     .wall_ms = e->now.wall_ms,
                      .prng = &e->prng,
                      .running = cmd->run};
     struct txn_mark mark = txn_mark(&e->txn);
     cmd->run(&c);
-    if (reply.failed) txn_rollback(&e->txn, mark);
+    if (reply.failed)
+        txn_rollback(&e->txn, mark);
+    else
+        txn_keep(&e->txn, mark);
     txn_end_command(&e->txn);
 }
 
@@ -180,7 +184,7 @@ void request_run(struct engine *e, struct session_entry *se, const struct slice 
         queue(e, se, cmd, argv, argc);
         return;
     }
-    txn_begin(&e->txn, e, engine_guarded_ms(e), NULL); /* a clock that is ahead must not hide rows, or clear what it does not see */
+    txn_begin(&e->txn, e, engine_middle_ms(e), NULL); /* a clock that is ahead must not hide rows, or clear what it does not see */
     run_in_txn(e, se, cmd, argv, argc);
     struct dot dot = txn_commit(&e->txn);
     if (dot.n) s->last_write = dot;
@@ -315,7 +319,7 @@ static void delete_seen(void *arg, struct slice key, struct slice content) {
 
 static void flush_all_step(struct engine *e, struct session_entry *se) {
     if (e->updates.refuse_requests) return; /* it makes rows as clients do */
-    txn_begin(&e->txn, e, engine_guarded_ms(e), NULL);
+    txn_begin(&e->txn, e, engine_middle_ms(e), NULL);
     struct txn keys = {.engine = e, .now_ms = e->txn.now_ms};
     se->job_txn = &e->txn;
     se->job_from = txn_scan(&keys, se->job_from, FLUSH_ALL_KEYS, delete_seen, se);

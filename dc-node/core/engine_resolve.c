@@ -207,7 +207,7 @@ static bool resolve_one(struct engine *e, struct session_entry *se, struct inbox
     struct dot dot = {ORIGIN_NONE, 0};
     if (!case_live(&k, e, ep)) return false;
     const struct entry *chosen = choose(&k, &job->how);
-    txn_begin(&e->txn, e, engine_guarded_ms(e), NULL);
+    txn_begin(&e->txn, e, engine_middle_ms(e), NULL);
     if (!chosen)
         snprintf(job->why, sizeof job->why, "no version is from %s", job->how.take);
     else if (write_chosen(&k, chosen))
@@ -350,6 +350,7 @@ static void resolve_by_id(struct call *c, uint64_t id) {
     }
     if (!case_open(&k, c->engine, id)) return;
     const struct entry *chosen = k.episode.open && !as ? choose(&k, &how) : NULL;
+    size_t mark = c->reply->out->n;
     if (!k.episode.open)
         reply_error(c->reply, "ERR the conflict is closed already");
     else if (!as && !chosen)
@@ -358,6 +359,7 @@ static void resolve_by_id(struct call *c, uint64_t id) {
         reply_ok(c->reply);
     else if (!c->reply->failed)
         txn_refuse(c, k.episode.key);
+    if (!c->reply->failed && c->txn->context) refuse_context(c, c->txn->context, mark);
     case_finish(&k);
 }
 

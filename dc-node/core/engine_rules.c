@@ -9,18 +9,22 @@ static bool noted(const struct engine *e, struct slice key) {
     return false;
 }
 
-/* Marks made in several datacenters at once all count: the columns of all live versions, into `out`. */
-static void join_marks(const struct row *r, struct buf *out) {
+/* Marks made in several datacenters at once all count. */
+void rules_join_marks(const struct row *r, struct buf *out) {
     struct slice name, value;
-    struct content_column columns[256];
-    size_t n = 0;
+    struct content_column *columns = NULL;
+    size_t n = 0, cap = 0;
     for (uint32_t i = 0; i < r->versions_count; i++) {
         struct slice content = r->versions[i].content;
         if (!content.n || content_type(content) != CONTENT_HASH) continue;
         struct content_columns each = content_columns(content);
-        while (n < sizeof columns / sizeof *columns && content_next(&each, &name, &value)) columns[n++] = (struct content_column){name, value};
+        while (content_next(&each, &name, &value)) {
+            GROW(columns, n, cap);
+            columns[n++] = (struct content_column){name, value};
+        }
     }
     content_make(out, CONTENT_HASH, 0, columns, n);
+    free(columns);
 }
 
 static bool is_mark(struct slice key) {
@@ -36,7 +40,7 @@ static void define(struct engine *e, struct slice key) {
     const struct row *r = &e->row;
     struct slice content = row_view(r, rules_of(e->rules, key), NULL, e->origins, &made).content;
     if (is_mark(key) && r->versions_count > 1) {
-        join_marks(r, &made);
+        rules_join_marks(r, &made);
         content = buf_slice_of(&made);
     }
     struct dot *live = xmalloc((r->versions_count + 1) * sizeof *live);

@@ -72,7 +72,15 @@ void engine_reply_siblings(struct call *c) {
             reply_sibling(c, &r->cells[i], &cell_versions(r, &r->cells[i])[k]);
 }
 
-/* More siblings than the cap would be there, or more unseen ones than an event can name: the write is refused. */
+/* Of a merged row that a whole one would replace: does the context leave out a version? Nothing of the old form stays beside the new. */
+static bool leaves_old_form(struct engine *e, const struct vv *context, struct slice key) {
+    const struct row *r = &e->row;
+    if (r->form != ROW_MERGED || !row_live(r) || table_merges(rules_of(e->rules, key))) return false;
+    for (uint32_t i = 0; i < r->versions_count; i++)
+        if (!vv_covers(context, r->versions[i].dot)) return true;
+    return false;
+}
+
 static bool over_siblings_cap(struct engine *e, const struct vv *context) {
     size_t bytes = e->txn.bytes;
     for (uint32_t i = 0; i < e->txn.rows_count; i++) {
@@ -85,11 +93,26 @@ static bool over_siblings_cap(struct engine *e, const struct vv *context) {
                 const struct version *v = &cell_versions(r, cell)[k];
                 kept += (cell->kind != CELL_ROW || v->content.n) && !vv_covers(context, v->dot);
             }
-            bytes += kept * DOT_BYTES_MAX;
+            bytes += 2 * (size_t)kept * DOT_BYTES_MAX; /* of a register they are named twice */
             if (kept + 1 > e->cluster->siblings_max || bytes > txn_bytes_max(&e->txn)) return true;
         }
     }
     return false;
+}
+
+void refuse_context(struct call *c, const struct vv *context, size_t mark) {
+    struct engine *e = c->engine;
+    bool over = over_siblings_cap(e, context), left = false;
+    for (uint32_t i = 0; i < e->txn.rows_count && !over && !left; i++) {
+        struct slice key = buf_slice_of(&e->txn.rows[i].key);
+        left = !engine_read_row(e, key, NULL) || leaves_old_form(e, context, key);
+    }
+    if (!over && !left) return;
+    c->reply->out->n = mark;
+    if (over)
+        reply_error(c->reply, "SIBLINGS the row would hold more than %u siblings: write with a newer context", e->cluster->siblings_max);
+    else
+        reply_error(c->reply, "SIBLINGS the row is of the form that its table had before: write it with a context that covers all of it");
 }
 
 /* A context from a client, into this engine's origins; unknown ones are not entered. */
@@ -140,16 +163,14 @@ void engine_with_context(struct call *c) {
         size_t mark = c->reply->out->n;
         e->txn.context = context;
         cmd->run(&inner);
-        if (c->reply->failed || !over_siblings_cap(e, context)) return;
-        c->reply->out->n = mark;
-        reply_error(c->reply, "SIBLINGS the row would hold more than %u siblings: write with a newer context", e->cluster->siblings_max);
+        if (!c->reply->failed) refuse_context(c, context, mark);
     }
 }
 
 /* Changes whenever the row's set of versions does. */
 uint64_t engine_fingerprint(struct engine *e, struct slice key) {
     const struct stored_row *row = engine_get_row(e, hash64(key), key);
-    return row ? hash64(stored_value(row)) : 0;
+    return row && row->facts.live ? hash64(stored_value(row)) : 0; /* tombstones are collected at any time */
 }
 
 void engine_get_figures(const struct engine *e, struct engine_figures *ret) {

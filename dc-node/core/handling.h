@@ -20,6 +20,7 @@ struct open_row {
     struct open_row *prev, *next; /* of its list */
     enum { ROW_READY, ROW_LATER, ROW_HELD, ROW_ASKED } state;
     uint64_t siblings, text_hash; /* row_siblings_hash(), and of the table's definition, when it was looked at last; 0: never */
+    uint64_t request_hash;        /* of the latest request */
     uint64_t since_us, due_us;    /* since when it has been so; LATER */
     uint32_t at;                  /* which of the chain has its turn */
     uint32_t handler;             /* HELD, ASKED: index into handlers */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#define MIDDLE_PERIOD_US    100000u
 #define FLUSH_AGE_US        5000000u     /* dirty rows are flushed at the latest after so long */
 #define COLLECT_PERIOD_US   500000u      /* tombstones and expired rows are looked for so often */
 #define EXPIRIES_RESTART_US 60000000u    /* rows that another DC should have reaped are looked at again so often */
@@ -207,6 +208,8 @@ struct engine {
     uint64_t own_stamp;
 
     /* stability, flushes, collection */
+    uint64_t middle_due_us; /* engine_middle_ms() looks at the clocks anew */
+    int64_t middle_ahead_ms;
     uint64_t stable_ms; /* the least clock of all nodes when they reported what `stable` is of: no write of an earlier clock can still arrive */
     struct vv stable, flushed_vv, freezing_vv, trimmed;
     uint64_t flush_due_us, collect_due_us;
@@ -295,10 +298,13 @@ void engine_drop_waiting(struct engine *e);
 void engine_collect(struct engine *e); /* stable tombstones, expired rows */
 void engine_find_stable(struct engine *e);
 uint64_t engine_guarded_ms(const struct engine *e); /* the least clock of this node and those in reach */
+uint64_t engine_middle_ms(struct engine *e);        /* the lower median of them, which no single wild clock moves: what clients' commands go by */
 
 /* The row's versions into e->row; false: the store failed. An absent row has no cells. */
 bool engine_read_row(struct engine *e, struct slice key, const struct stored_row **ret_stored);
 /* ---- engine_rules.c ---- */
+/* The content of a row of clock marks with the columns of all its live versions, into `out`. */
+void rules_join_marks(const struct row *r, struct buf *out);
 /* A row of the table `truce` has changed. */
 void rules_follow(struct engine *e, struct slice key);
 /* After a restart: the definitions named in the checkpoint. */
@@ -381,6 +387,11 @@ void requests_peer_lost(struct engine *e, uint32_t peer);
 /* At the leader: a remote session's request is done. */
 void remote_done(struct engine *e, struct session_entry *se);
 
+/* ---- engine_truce.c ---- */
+/* After a write under a context: more siblings than the cap would be there, or more unseen ones than an event can name, or a row of its table's
+ * former form would go unseen. Then the reply from `mark` on becomes the error. */
+void refuse_context(struct call *c, const struct vv *context, size_t mark);
+
 /* ---- engine_conflicts.c ---- */
 /* One step of a session's COUNT or RESOLVE; true: it is done, and answered. */
 bool inbox_step(struct engine *e, struct session_entry *se);
@@ -423,6 +434,8 @@ size_t txn_bytes_max(const struct txn *t); /* of changes, for the event to stay 
 void txn_finish(struct txn *t);
 /* What readers see of a row in memory. May lie in `made`, which holds nothing else. */
 struct slice engine_view(struct engine *e, const struct stored_row *row, uint64_t now_ms, struct buf *made);
+/* A command has succeeded: what was there before it of the rows that it changed is not needed any more. */
+void txn_keep(struct txn *t, struct txn_mark m);
 void txn_end_command(struct txn *t); /* views made for readers may go */
 /* ---- txn_merge.c: what a command does to the cells of a row whose table merges ---- */
 void txn_op_replace(struct txn_row *row); /* with its content; none: deleted */

@@ -352,6 +352,18 @@ static bool same_row(const struct txn_row *a, const struct txn_row *b) {
 /* A row that reads as deleted, though it has siblings that are not: to delete it settles that. */
 static bool hides_siblings(struct txn *t, struct slice key) { return engine_read_row(t->engine, key, NULL) && row_open(&t->engine->row); }
 
+/* Of each row the latest content counts, and all operations. */
+void txn_keep(struct txn *t, struct txn_mark m) {
+    for (uint32_t i = m.rows_count; i < t->rows_count; i++)
+        for (uint32_t k = t->rows[i].below; k; k = t->rows[k - 1].below) {
+            struct txn_row *older = &t->rows[k - 1];
+            if (!same_row(older, &t->rows[i])) continue;
+            t->held -= older->content.n;
+            buf_finish(&older->content);
+            break; /* those before it went with it */
+        }
+}
+
 /* As view_below() says, without keeping the view. */
 static bool reads_absent(struct txn *t, uint64_t hash, struct slice key) {
     return !engine_view(t->engine, engine_get_row(t->engine, hash, key), t->now_ms, &t->engine->view).n;

@@ -1,4 +1,5 @@
 /* Schedules that once made datacenters differ, lost a value, or let one client stop a node: each found by attack, and kept. */
+#include "../../dc-node/core/state.h"
 #include "engine_rig.h"
 
 TestSuite(schedules);
@@ -130,7 +131,11 @@ Test(schedules, long_transaction, .description = "A transaction of many small co
         snprintf(command, 1000000, "HSET k f %d", i);
         EXPECT(r, "us-1", command, "+QUEUED");
     }
-    EXPECT_LIKE(rig_do(r, "us-1", "EXEC"), "a transaction works on at most");
+    EXPECT_LIKE(rig_do(r, "us-1", "EXEC"), "*100 :1 :0 :0");
+    size_t kept = 0;
+    struct txn *t = &rig_engine(r, "us-1")->txn;
+    for (uint32_t i = 0; i < t->rows_cap; i++) kept += t->rows[i].content.cap;
+    cr_assert_leq(kept, 4u << 20, "it keeps %zu bytes for the next", kept);
     rig_settle(r);
     free(value);
     free(command);
@@ -196,5 +201,48 @@ Test(schedules, reopened_then_killed, .description = "An episode that came back 
     rig_settle(r);
     rig_run(r, SECONDS(3));
     agree(r, "TRUCE.CONFLICTS COUNT");
+    rig_close(r);
+}
+
+Test(schedules, form_with_an_open_conflict, .description = "A conflict of a whole row stays in the inbox when the row is made into cells") {
+    struct rig *r = rig_open("us:1 eu:1 | \"tables\": {\"*\": {\"conflict\": \"merge\"}, \"t\": {\"conflict\": \"record\"}}");
+    rig_cut(r, "us", "eu");
+    EXPECT(r, "us-1", "HSET t:1 a us", ":1");
+    EXPECT(r, "eu-1", "HSET t:1 a eu", ":1");
+    rig_heal(r, "us", "eu");
+    rig_settle(r);
+    declare(r, "us-1", "TRUCE.TABLE SET t merge");
+    EXPECT(r, "us-1", "HSET t:1 other x", ":1");
+    agree(r, "TRUCE.CONFLICTS COUNT");
+    EXPECT_LIKE(rig_do(r, "eu-1", "TRUCE.CONFLICTS COUNT"), "open :1");
+    EXPECT(r, "us-1", "HSET t:1 a both", ":0");
+    agree(r, "TRUCE.CONFLICTS COUNT");
+    EXPECT_LIKE(rig_do(r, "eu-1", "TRUCE.CONFLICTS COUNT"), "open :0");
+    rig_close(r);
+}
+
+Test(schedules, context_of_the_old_form, .description = "A write from an old context does not take away a row of its table's former form") {
+    struct rig *r = rig_open(MERGE);
+    char context[300], command[400];
+    declare(r, "us-1", "TRUCE.TABLE SET t merge");
+    const char *token = rig_do(r, "us-1", "TRUCE.TOKEN"), *text = strchr(token, ' ');
+    snprintf(context, sizeof context, "%s", text ? text + 1 : token);
+    EXPECT(r, "us-1", "SET t:cart milk", "+OK");
+    declare(r, "us-1", "TRUCE.TABLE SET t record");
+    snprintf(command, sizeof command, "TRUCE.WITH %s SET t:cart eggs", context);
+    EXPECT_LIKE(rig_do(r, "us-1", command), "-SIBLINGS");
+    agree(r, "GET t:cart");
+    EXPECT(r, "us-1", "GET t:cart", "$4 milk");
+    rig_close(r);
+}
+
+Test(schedules, clock_behind, .description = "One clock that is behind does not make rows last longer") {
+    struct rig *r = rig_open("us:1 eu:1 ap:1");
+    world_skew(r->w, rig_node(r, "ap-1"), -3600 * 1000, 0, false);
+    rig_run(r, SECONDS(5));
+    EXPECT(r, "us-1", "SET lock v EX 5", "+OK");
+    rig_run(r, SECONDS(10));
+    EXPECT(r, "us-1", "GET lock", "$-1");
+    EXPECT(r, "eu-1", "TTL lock", ":-2");
     rig_close(r);
 }

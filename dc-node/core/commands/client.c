@@ -21,7 +21,7 @@ static void client_id(struct call *c) { reply_integer(c->reply, (int64_t)c->sess
 
 static void client_info(struct call *c) {
     struct buf text = {0};
-    describe(&text, c->session, c->now_ms);
+    describe(&text, c->session, c->wall_ms);
     reply_verbatim(c->reply, "txt", buf_slice_of(&text));
     buf_finish(&text);
 }
@@ -44,7 +44,7 @@ static bool listed(const struct client_listing *l, const struct session *s) {
 
 static void list_session(void *of, const struct session *s) {
     struct client_listing *l = of;
-    if (listed(l, s)) describe(&l->text, s, l->c->now_ms);
+    if (listed(l, s)) describe(&l->text, s, l->c->wall_ms);
 }
 
 /* Arguments of CLIENT LIST; false: the error is written. */

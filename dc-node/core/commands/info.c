@@ -16,7 +16,7 @@ static void server(struct info *i) {
     buf_printf(i->out,
                "redis_version:" REDIS_VERSION "\r\nredis_mode:standalone\r\ntruce_version:" TRUCE_VERSION "\r\narch_bits:64\r\ntcp_port:%u\r\n",
                node->client_port);
-    buf_printf(i->out, "server_time_usec:%llu\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n", (ull)i->c->now_ms * 1000,
+    buf_printf(i->out, "server_time_usec:%llu\r\nuptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n", (ull)i->c->wall_ms * 1000,
                (ull)i->f.uptime_ms / 1000, (ull)i->f.uptime_ms / 86400000);
 }
 

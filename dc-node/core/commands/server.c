@@ -7,9 +7,9 @@ void cmd_dbsize(struct call *c) { reply_integer(c->reply, (int64_t)txn_count(c->
 void cmd_time(struct call *c) {
     char text[24];
     reply_array(c->reply, 2);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)(c->now_ms / 1000));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)(c->wall_ms / 1000));
     reply_text(c->reply, text);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)(c->now_ms % 1000 * 1000));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)(c->wall_ms % 1000 * 1000));
     reply_text(c->reply, text);
 }
 
