@@ -2,11 +2,20 @@
 
 #include "../../schemas/content.h"
 
+#include <string.h>
+
 #define BIT(kind) (uint8_t)(1u << (kind))
 #define TYPED     (BIT(CELL_STRING) | BIT(CELL_FIELD) | BIT(CELL_MEMBER))
 #define ALL_CELLS (uint8_t)(BIT(CELL_KINDS) - 1)
 
 static bool holds(uint8_t set, int e) { return set >> e & 1; }
+
+const char *act_name(enum act a) {
+    static const char *const acts[] = {
+        "PUT", "PUT same", "DELETE",     "ANSWER",          "SET",          "INCR", "HSET", "HINCR", "HDEL", "SADD", "SREM",
+        "DEL", "EXPIRE",   "DEFINE lww", "DEFINE priority", "DEFINE record"};
+    return acts[a];
+}
 
 bool act_merges(enum act a) { return a >= ACT_SET && a <= ACT_EXPIRE; }
 bool act_defines(enum act a) { return a >= ACT_DEFINE_LWW; }
@@ -244,4 +253,35 @@ uint32_t plain_episodes(const struct plain_history *h, uint8_t ever, uint8_t ret
         if (together & (together - 1)) ret[n++] = together;
     }
     return n;
+}
+
+/* ---- structures: who knew what ---- */
+
+bool plain_is_closed(const struct plain_history *h) {
+    for (int e = 0; e < EVENTS; e++)
+        for (int d = 0; d < EVENTS; d++)
+            if (holds(h->knows[e], d) && ((h->knows[d] & h->knows[e]) != h->knows[d] || holds(h->knows[d], e))) return false;
+    return true;
+}
+
+bool plain_is_first_of_its_renamings(const struct plain_history *h) {
+    static const uint8_t names[5][ORIGINS] = {{0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (int p = 0; p < 5; p++) {
+        uint8_t renamed[EVENTS][ORIGINS];
+        for (int e = 0; e < EVENTS; e++)
+            for (int o = 0; o < ORIGINS; o++) renamed[2 * names[p][e / 2] + e % 2][names[p][o]] = h->counts[e][o];
+        if (memcmp(renamed, h->counts, sizeof renamed) < 0) return false;
+    }
+    return true;
+}
+
+void plain_set_stamps(struct plain_history *h, uint64_t which) {
+    static const uint8_t offsets[4][ORIGINS] = {{0, 0, 0}, {0, 1, 2}, {2, 1, 0}, {1, 0, 2}};
+    uint64_t depth[EVENTS];
+    for (int e = 0; e < EVENTS; e++) depth[e] = 1;
+    for (int round = 0; round < EVENTS; round++)
+        for (int e = 0; e < EVENTS; e++)
+            for (int d = 0; d < EVENTS; d++)
+                if (holds(h->knows[e], d) && depth[d] >= depth[e]) depth[e] = depth[d] + 1;
+    for (int e = 0; e < EVENTS; e++) h->stamps[e] = 16 * depth[e] + offsets[which % 4][e / 2];
 }

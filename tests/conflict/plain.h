@@ -54,6 +54,7 @@ struct effect {
     int counts; /* a cell kind; 0: none */
     enum content_type type;
 };
+const char *act_name(enum act a);
 bool act_merges(enum act a);
 bool act_defines(enum act a);
 struct effect effect_of(const struct plain_history *h, int e, bool merged);
@@ -73,3 +74,11 @@ bool plain_differs(const struct plain_history *h, const struct plain_row *r);
 int plain_last(const struct plain_history *h, uint8_t set, uint8_t marked);
 /* Sets of two or more versions of the cell, connected by concurrency; returns how many. */
 uint32_t plain_episodes(const struct plain_history *h, uint8_t ever, uint8_t ret[static EVENTS]);
+
+/* ---- structures: counts and knows alone ---- */
+/* Does whoever knows an event know all that it knew? */
+bool plain_is_closed(const struct plain_history *h);
+/* Of the histories that differ in the names of datacenters alone, one. */
+bool plain_is_first_of_its_renamings(const struct plain_history *h);
+/* Stamps above what each event knows; those of concurrent ones are equal, or in some order of datacenters: four ways. */
+void plain_set_stamps(struct plain_history *h, uint64_t which);

@@ -144,6 +144,13 @@ static inline void rig_delete(struct rig *g, struct dot self, stamp_t stamp, con
     rig_apply(g, self, stamp, knows, NOTHING_KNOWN, &(struct change){.op = CHANGE_DELETE});
 }
 
+/* No handler settles just those that were looked at. */
+static inline void rig_record(struct rig *g, struct dot self, const struct dot *knows, const struct dot *looked_at) {
+    struct buf why = {0};
+    hash_content(&why, 0, (const char *const[]){"handler", "x", "reason", "crashed", NULL});
+    rig_apply(g, self, 9, knows, looked_at, &(struct change){.op = CHANGE_RECORD, .content = rig_keep(g, why)});
+}
+
 /* A delta of a few operations, in order of cells. */
 static inline void rig_merge_unseen(struct rig *g, struct dot self, stamp_t stamp, const struct dot *knows, const struct dot *unseen, uint8_t flags,
                                     enum content_type type, uint32_t count, const struct delta_op *ops) {

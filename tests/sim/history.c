@@ -100,6 +100,24 @@ static struct slice copy(struct slice s) {
     return SLICE(p, s.n);
 }
 
+static struct h_source *source(struct history *h, origin_ref o);
+
+/* Rows that define priorities, and mark numbers, are found by what they are about. */
+static void note_definition(struct history *h, uint32_t key) {
+    static const char dc[] = "truce:dc:", mark[] = "truce:mark:";
+    struct slice name = h->keys[key].name;
+    struct origin o;
+    for (uint32_t i = 0; h->cluster && i < h->cluster->dcs_count; i++) {
+        bool same = name.n > strlen(dc) && memcmp(name.p, dc, strlen(dc)) == 0 &&
+                    slice_equal(SLICE(name.p + strlen(dc), name.n - strlen(dc)), slice_text(h->cluster->dcs[i].name));
+        if (same) h->priority_keys[i] = key + 1;
+    }
+    if (name.n <= strlen(mark) || memcmp(name.p, mark, strlen(mark)) != 0) return;
+    if (!origin_parse(SLICE(name.p + strlen(mark), name.n - strlen(mark)), &o)) return;
+    source(h, origins_intern(h->origins, &o))->mark_key = key + 1;
+    h->any_mark = true;
+}
+
 /* The table that the key names: what the cluster says of it, and the row that may define it. */
 static void find_table(struct history *h, struct h_key *k) {
     size_t n = 0;
@@ -132,6 +150,7 @@ uint32_t history_key(struct history *h, struct slice name) {
     uint32_t key = h->keys_count - 1;
     if (h->keys_count * 2 > h->keys_index_size) index_keys(h);
     find_table(h, &h->keys[key]);
+    note_definition(h, key);
     return key;
 }
 

@@ -61,6 +61,7 @@ struct h_source {
     struct h_event **events; /* by number - 1 */
     uint64_t n, cap;
     uint32_t node, run;
+    uint32_t mark_key; /* + 1, of the row that marks its numbers; 0: none */
 };
 
 struct h_key {
@@ -119,6 +120,8 @@ struct history {
     struct h_key *keys;
     uint32_t keys_count, keys_cap;
     uint32_t *keys_index, keys_index_size;
+    uint32_t priority_keys[DCS_MAX]; /* + 1, by DC of the cluster: the row that defines its priority; 0: none */
+    bool any_mark;
     struct h_node *nodes;
     uint32_t nodes_count;
     struct h_digest *digests;
@@ -164,7 +167,7 @@ enum policy h_policy(const struct history *h, uint32_t node, uint32_t key);
 /* Of the versions of one cell, the one that is read; NULL: there is none. */
 const struct h_element *h_winner(const struct history *h, uint32_t node, uint32_t key, enum cell_kind kind, struct slice name);
 /* The type of the greatest (stamp, origin) element; of a whole row CONTENT_NONE. */
-enum content_type h_shown_type(const struct history *h, const struct h_row *row);
+enum content_type h_shown_type(const struct history *h, uint32_t node, const struct h_row *row);
 /* A content, without expiry; nothing: absent. Replaces what `out` holds. */
 void h_view(const struct history *h, uint32_t node, uint32_t key, struct buf *out);
 uint64_t h_expire_ms(const struct h_row *row); /* 0: never */

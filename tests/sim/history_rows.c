@@ -58,7 +58,7 @@ static void add_saw(struct h_change *c, struct h_op *op) {
 }
 
 static void note_what_was_seen(struct history *h, uint32_t node, const struct h_row *row, struct h_change *c) {
-    enum content_type shown = h_shown_type(h, row);
+    enum content_type shown = h_shown_type(h, node, row);
     for (uint32_t i = 0; i < row->n; i++) {
         const struct h_element *e = &row->v[i];
         if (e->counts || e->kind == CELL_EXPIRY || !h_removes(c, e)) continue;

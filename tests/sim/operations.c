@@ -241,9 +241,36 @@ static struct command *increment(struct agent *a) {
 
 /* ---- definitions ---- */
 
+/* An origin that some node had, or has. */
+static void mark_op(struct agent *a) {
+    const struct history *h = a->load->history;
+    uint32_t count = origins_count(h->origins);
+    if (count == 0) {
+        say(a, "DBSIZE", NULL);
+        return;
+    }
+    struct buf name = {0};
+    uint64_t from = 1 + load_draw(a->load, 40), to = from + load_draw(a->load, 40);
+    origin_format(origins_get(h->origins, (origin_ref)load_draw(a->load, count)), &name);
+    buf_u8(&name, 0);
+    struct command *c = say(a, "TRUCE.MARK", (const char *)name.p);
+    number_word(c, from);
+    number_word(c, to);
+    buf_finish(&name);
+}
+
 static void define_op(struct agent *a) {
     static const char *const policies[] = {"lww", "priority", "record", "merge"}, *const tables[] = {"s", "h", "m", "n", "x", "g", "c"};
     struct workload *l = a->load;
+    uint64_t kind = load_draw(l, 8);
+    if (kind == 0) {
+        mark_op(a);
+        return;
+    }
+    if (kind == 1) {
+        number_word(say(a, "TRUCE.PRIORITY", l->options.cluster->dcs[load_draw(l, l->options.cluster->dcs_count)].name), load_draw(l, 50));
+        return;
+    }
     uint64_t table = load_draw(l, sizeof tables / sizeof *tables), policy = load_draw(l, 3);
     struct name key = name_of(tables[table], 0);
     uint32_t index = history_key(l->history, slice_text(key.text));
@@ -254,9 +281,9 @@ static void define_op(struct agent *a) {
         say(a, "GET", key.text);
         return;
     }
-    struct command *c = say(a, "TRUCE.TABLE", "SET");
+    struct command *c = say(a, "TRUCE.TABLE", kind == 2 ? "RESET" : "SET");
     word(c, tables[table]);
-    word(c, policies[policy]);
+    if (kind > 2) word(c, policies[policy]);
 }
 
 /* ---- several rows ---- */

@@ -113,7 +113,8 @@ static uint32_t parse_exec(struct agent *a, struct resp *r, uint32_t max, enum o
 static void note_replaced(struct agent *a, struct write *w) {
     struct resp r[1];
     struct command *get = &a->commands[1];
-    if (outcome_of(get) != OUTCOME_OK || resp_parse(buf_slice_of(&get->reply), r, 1) != 1 || r[0].type != '$') {
+    bool watches = outcome_of(&a->commands[0]) == OUTCOME_OK; /* else there was no leader to watch it at, and EXEC asked nothing */
+    if (!watches || outcome_of(get) != OUTCOME_OK || resp_parse(buf_slice_of(&get->reply), r, 1) != 1 || r[0].type != '$') {
         w->watched = false;
         return;
     }

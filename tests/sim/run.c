@@ -193,7 +193,8 @@ static void print_episode(struct run *r, uint32_t node, const struct episode *ep
             (const char *)ep->name.p, ep->open ? "open" : "closed");
     for (uint32_t i = 0; i < ep->members.ranges_count; i++) {
         const struct range *x = &ep->members.ranges[i];
-        fprintf(r->trace, " (%llu, %s]", (unsigned long long)x->after, h_dot(r->history, (struct dot){history_ref(r->history, node, t, x->origin), x->upto}));
+        struct dot upto = {history_ref(r->history, node, t, x->origin), x->upto};
+        fprintf(r->trace, " (%llu, %s]", (unsigned long long)x->after, h_dot(r->history, upto));
     }
     fputc('\n', r->trace);
 }
@@ -264,6 +265,7 @@ static void live(struct run *r) {
         converge(r, "after all were started from disk");
     }
     if (!history_failed(r->history)) read_all(r);
+    if (!history_failed(r->history)) converge(r, "after everything was read"); /* rows whose time was up were removed meanwhile */
     if (history_failed(r->history)) return;
     check_journals(r);
     check_accounted(r->history);
