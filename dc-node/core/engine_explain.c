@@ -273,8 +273,8 @@ static void print(const json_t *j, struct buf *out) {
     if (json_array_size(json_object_get(j, "lost"))) buf_text(out, "  lost\n");
     json_array_foreach(json_object_get(j, "lost"), i, v) print_version(v, out);
     json_array_foreach(json_object_get(j, "episodes"), i, v)
-        buf_printf(out, "  conflict %s%s%s: %s since %s\n", text_of(v, "id"), *text_of(v, "column") ? " of column " : "", text_of(v, "column"),
-                   json_is_true(json_object_get(v, "open")) ? "open" : "closed, begun", text_of(v, "began"));
+        buf_printf(out, "  conflict %s%s%s: %s %s\n", text_of(v, "id"), *text_of(v, "column") ? " of column " : "", text_of(v, "column"),
+                   json_is_true(json_object_get(v, "open")) ? "open since" : "closed, began", text_of(v, "began"));
     buf_printf(out, "%" JSON_INTEGER_FORMAT " bytes of metadata over %" JSON_INTEGER_FORMAT " of payload\n",
                json_integer_value(json_object_get(j, "metadata_bytes")), json_integer_value(json_object_get(j, "payload_bytes")));
 }
