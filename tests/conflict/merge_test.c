@@ -430,3 +430,17 @@ Test(merge, elements_that_come_after_a_greater_one_change_nothing_of_what_is_sho
     for (uint32_t i = 0; i < g.news.lost_count; i++) cr_assert_neq(g.news.lost[i].kind, CELL_EXPIRY, "a time of expiry is no loss");
     rig_finish(&g);
 }
+
+Test(merge, elements_that_come_after_lesser_ones_take_over_what_is_shown) {
+    struct rig g = rig();
+    merge_one(&g, DOT(g.a, 1), 10, NOTHING_KNOWN, CONTENT_NONE, op_field("f", "1"));
+    merge_one(&g, DOT(g.b, 1), 30, NOTHING_KNOWN, CONTENT_NONE, op_field("f", "2"));
+    merge_one(&g, DOT(g.c, 1), 20, NOTHING_KNOWN, CONTENT_NONE, op_member("m"));
+    cr_assert_eq(content_type(rig_view(&g, POLICY_MERGE, NULL)), CONTENT_HASH);
+    merge_one(&g, DOT(g.a, 2), 15, NOTHING_KNOWN, CONTENT_NONE, op_count(CELL_STRING, "", DOT(g.a, 2), 2, 1));
+    merge_one(&g, DOT(g.b, 2), 40, NOTHING_KNOWN, CONTENT_NONE, op_count(CELL_STRING, "", DOT(g.b, 2), 2, 2));
+    cr_assert(reads(&g, "3"));
+    merge_one(&g, DOT(g.c, 2), 50, NOTHING_KNOWN, CONTENT_NONE, op_member("n"));
+    cr_assert(reads_members(&g, "m", "n"));
+    rig_finish(&g);
+}

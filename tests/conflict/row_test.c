@@ -462,3 +462,15 @@ Test(row, the_memory_of_a_huge_row_is_given_back) {
     cr_assert_lt(r.versions_cap, 100000);
     row_finish(&r);
 }
+
+Test(row, a_version_that_is_part_of_the_episode_is_not_its_base) {
+    struct rig g = rig();
+    g.keep_below = true;
+    rig_put(&g, DOT(g.a, 1), 1, NOTHING_KNOWN, "first");
+    rig_put(&g, DOT(g.a, 2), 2, NOTHING_KNOWN, "second");
+    rig_put(&g, DOT(g.c, 1), 2, NOTHING_KNOWN, "knew neither");
+    const struct version *base = row_base(&g.row);
+    cr_assert_not_null(base);
+    cr_assert_eq(base->dot.n, 0, "there was no row before all three");
+    rig_finish(&g);
+}

@@ -54,7 +54,7 @@ struct h_read {
     struct vv vv;                  /* of the node when it read */
     struct buf expected;           /* what the oracle shows then, for ever; n == 0: nothing */
     const struct h_change *winner; /* whose version that is; NULL: of a merged row, or nothing */
-    uint64_t expires_ms, wall_ms;  /* of the row then, 0: never; of the node */
+    uint64_t expires_ms, wall_ms;  /* of the row then, 0: never; the latest that its clock, or where one was off any clock, has shown */
     struct slice content;          /* what was read, for ever; n == 0: nothing */
 };
 /* Replaces what *ret holds. */
