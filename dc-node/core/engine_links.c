@@ -234,13 +234,12 @@ static bool send_from_log(struct engine *e, uint32_t peer) {
     struct page *best = NULL;
     for (origin_ref o = 0; o < origins_count(e->origins); o++) {
         if (vv_get(&s->sent, o) >= vv_get(&e->tail.base, o) || !in_scope(e, s, o)) continue;
+        uint32_t at = best ? (uint32_t)(best - e->catch_ups[peer].pages) : 0; /* before page_of() moves them */
         struct page *p = page_of(&e->catch_ups[peer], o);
-        uint32_t at = best ? (uint32_t)(best - e->catch_ups[peer].pages) : 0;
         if (!load_head(e, s, p)) {
             if (!e->updates.fatal) refuse(e, peer, o);
             return true;
         }
-        p = page_of(&e->catch_ups[peer], o);
         if (best) best = &e->catch_ups[peer].pages[at];
         if (!best || p->head_stamp < best->head_stamp) best = p;
     }

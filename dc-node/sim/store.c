@@ -370,7 +370,7 @@ void sim_store_flush_begin(struct sim_store *s, const struct flush *f) {
     assert(!s->flushing);
     assert(f->checkpoint.n > 0);
     s->flushing = true;
-    qsort(f->rows, f->rows_count, sizeof(struct stored_row *), by_name);
+    if (f->rows_count > 1) qsort(f->rows, f->rows_count, sizeof(struct stored_row *), by_name);
     s->flush = (struct flush_copy){.n = f->rows_count, .commit = s->commits};
     s->flush.rows = xmalloc(f->rows_count * sizeof(struct record *) + 1);
     s->flush.marks = xcalloc(f->rows_count + 1, sizeof *s->flush.marks);
