@@ -4,14 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROW(array, count, cap)                                                                                                                      \
-    do {                                                                                                                                             \
-        if ((count) == (cap)) {                                                                                                                      \
-            (cap) = (cap) ? (cap)*2 : 4;                                                                                                             \
-            (array) = xrealloc((array), (cap) * sizeof *(array));                                                                                    \
-        }                                                                                                                                            \
-    } while (0)
-
 void row_finish(struct row *r) {
     for (uint32_t i = 0; i < r->stacks_cap; i++) blocks_finish(&r->stacks[i]);
     free(r->cells);
@@ -46,7 +38,7 @@ void row_news_finish(struct row_news *n) {
 /* ---- building ---- */
 
 struct cell *row_add_cell(struct row *r, enum cell_kind kind, struct slice name) {
-    GROW(r->cells, r->cells_count, r->cells_cap);
+    ROW_GROW(r->cells, r->cells_count, r->cells_cap);
     struct cell *c = &r->cells[r->cells_count++];
     *c = (struct cell){.kind = kind, .name = name, .first = r->versions_count, .counters_first = r->counters_count};
     return c;
@@ -58,13 +50,13 @@ static struct cell *last_cell(struct row *r) {
 }
 
 void row_add_version(struct row *r, const struct version *v) {
-    GROW(r->versions, r->versions_count, r->versions_cap);
+    ROW_GROW(r->versions, r->versions_count, r->versions_cap);
     r->versions[r->versions_count++] = *v;
     last_cell(r)->count++;
 }
 
 void row_add_counter(struct row *r, const struct counter *c) {
-    GROW(r->counters, r->counters_count, r->counters_cap);
+    ROW_GROW(r->counters, r->counters_count, r->counters_cap);
     r->counters[r->counters_count++] = *c;
     last_cell(r)->counters_count++;
 }
@@ -107,7 +99,7 @@ void row_drop_stack(struct row *r) {
 }
 
 void row_add_below(struct row *r, const struct below *b) {
-    GROW(r->below, r->below_count, r->below_cap);
+    ROW_GROW(r->below, r->below_count, r->below_cap);
     r->below[r->below_count++] = *b;
 }
 

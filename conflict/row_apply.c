@@ -8,18 +8,10 @@
 #define BELOW_MAX       16u
 #define BELOW_BYTES_MAX (256u * 1024)
 
-#define GROW(array, count, cap)                                                                                                                      \
-    do {                                                                                                                                             \
-        if ((count) == (cap)) {                                                                                                                      \
-            (cap) = (cap) ? (cap)*2 : 4;                                                                                                             \
-            (array) = xrealloc((array), (cap) * sizeof *(array));                                                                                    \
-        }                                                                                                                                            \
-    } while (0)
-
 /* ---- news ---- */
 
 void news_add_lost(struct row_news *n, const struct cell *c, const struct version *v, bool by_type) {
-    GROW(n->lost, n->lost_count, n->lost_cap);
+    ROW_GROW(n->lost, n->lost_count, n->lost_cap);
     n->lost[n->lost_count++] = (struct lost){.kind = c->kind, .name = c->name, .v = *v, .by_type = by_type};
 }
 
@@ -36,7 +28,7 @@ static uint32_t keep_stack(struct row_news *n, const struct blocks *s) {
 }
 
 static struct cell_news *add_news(struct row_news *n, const struct cell *c) {
-    GROW(n->cells, n->cells_count, n->cells_cap);
+    ROW_GROW(n->cells, n->cells_count, n->cells_cap);
     struct cell_news *cell = &n->cells[n->cells_count++];
     *cell = (struct cell_news){.kind = c->kind, .name = c->name};
     return cell;

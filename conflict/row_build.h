@@ -2,6 +2,15 @@
 #pragma once
 #include "row.h"
 
+/* Makes room for one more in a grown array. */
+#define ROW_GROW(array, count, cap)                                                                                                                  \
+    do {                                                                                                                                             \
+        if ((count) == (cap)) {                                                                                                                      \
+            (cap) = (cap) ? (cap)*2 : 4;                                                                                                             \
+            (array) = xrealloc((array), (cap) * sizeof *(array));                                                                                    \
+        }                                                                                                                                            \
+    } while (0)
+
 /* A new cell at the end, without versions. Valid until the next. */
 struct cell *row_add_cell(struct row *r, enum cell_kind kind, struct slice name);
 /* At the end of the last cell. */

@@ -6,6 +6,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#define BARRIER_WAIT_MS 5000
+#define BARRIER_POLL_MS 100
 
 /* A flat array of names and values; handlers are such arrays within. */
 static json_t *object_of(const redisReply *map) {
@@ -61,6 +65,32 @@ static int list_tables(struct run *r, uint32_t node) {
     return 0;
 }
 
+/* Does the table take writes at this node? One that does not answer holds up the others, and they say so. */
+static bool takes_writes(struct run *r, uint32_t node) {
+    struct buf why = {0};
+    redisReply *reply = node_ask(r->local.cluster, node, 3, (const char *[]){"TRUCE.TABLE", "SHOW", r->args.words[1]}, NULL, ASK_TIMEOUT_MS, &why);
+    buf_finish(&why);
+    if (reply == NULL) return true;
+    json_t *table = reply->type == REDIS_REPLY_ARRAY ? object_of(reply) : NULL; /* it does not know of it yet */
+    bool takes = table != NULL && json_integer_value(json_object_get(table, "barrier")) == 0;
+    json_decref(table);
+    freeReplyObject(reply);
+    return takes;
+}
+
+/* The first node at which it does not; -1: it does everywhere. Waits a little for that. */
+static int held_up_at(struct run *r) {
+    int held = -1;
+    for (unsigned round = 0; round < BARRIER_WAIT_MS / BARRIER_POLL_MS; round++) {
+        held = -1;
+        for (uint32_t i = 0; i < r->local.cluster->nodes_count && held < 0; i++)
+            if (!takes_writes(r, i)) held = (int)i;
+        if (held < 0) break;
+        nanosleep(&(struct timespec){.tv_nsec = BARRIER_POLL_MS * 1000000L}, NULL);
+    }
+    return held;
+}
+
 static int set_table(struct run *r, uint32_t node) {
     const char *argv[7] = {"TRUCE.TABLE", "SET", r->args.words[1], r->args.words[2]};
     int n = 4;
@@ -72,8 +102,12 @@ static int set_table(struct run *r, uint32_t node) {
     redisReply *reply = run_ask(r, node, n, argv, NULL);
     if (reply == NULL) return EXIT_FAILED;
     freeReplyObject(reply);
-    say(r, "Table %s is settled by %s. Where its rows change their form, its keys take writes again when every node has the definition.",
-        r->args.words[1], r->args.words[2]);
+    int held = held_up_at(r);
+    say(r, "Table %s is settled by %s.", r->args.words[1], r->args.words[2]);
+    if (held >= 0)
+        say(r, "At %s its keys refuse writes until every node has the definition, and all agree that they have.",
+            node_name(&r->local, (uint32_t)held));
+    json_object_set_new(r->json, "takes_writes", json_boolean(held < 0));
     json_object_set_new(r->json, "table", json_string(r->args.words[1]));
     json_object_set_new(r->json, "policy", json_string(r->args.words[2]));
     return 0;

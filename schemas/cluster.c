@@ -539,15 +539,3 @@ int cluster_find(const struct cluster *c, struct slice node_name) {
     uint16_t node;
     return node_name_parse(node_name, dc, &node) ? cluster_find_node(c, slice_text(dc), node) : -1;
 }
-
-static int compare_table(const void *name, const void *table) {
-    return slice_compare(*(const struct slice *)name, slice_text(((const struct cluster_table *)table)->name));
-}
-
-const struct cluster_table *cluster_table_of(const struct cluster *c, struct slice key) {
-    if (c->tables_count == 0 || key.n == 0) return NULL;
-    const uint8_t *colon = memchr(key.p, ':', key.n < NAME_LEN_MAX + 1 ? key.n : NAME_LEN_MAX + 1);
-    if (colon == NULL) return NULL;
-    struct slice name = SLICE(key.p, (size_t)(colon - key.p));
-    return bsearch(&name, c->tables, c->tables_count, sizeof *c->tables, compare_table);
-}

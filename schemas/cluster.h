@@ -101,5 +101,3 @@ void cluster_finish(struct cluster *c); /* frees what it points to; c is empty *
 int cluster_find(const struct cluster *c, struct slice node_name);
 int cluster_find_node(const struct cluster *c, struct slice dc, uint16_t node);
 int cluster_find_dc(const struct cluster *c, struct slice dc);
-/* The table that a key belongs to: the part before the first ':' where that name is declared, else NULL (table `*`). */
-const struct cluster_table *cluster_table_of(const struct cluster *c, struct slice key);

@@ -125,21 +125,6 @@ Test(cluster, nodes_and_datacenters_are_found_by_name) {
     drop(c);
 }
 
-Test(cluster, a_key_belongs_to_the_table_before_its_first_colon_where_that_is_declared) {
-    struct cluster *c = parse(most);
-    cr_assert_eq(cluster_table_of(c, S("users:1")), &c->tables[1]);
-    cr_assert_eq(cluster_table_of(c, S("users:1:name")), &c->tables[1]);
-    cr_assert_eq(cluster_table_of(c, S("carts:")), &c->tables[0]);
-    cr_assert_null(cluster_table_of(c, S("users")));
-    cr_assert_null(cluster_table_of(c, S("user:1")));
-    cr_assert_null(cluster_table_of(c, S("userss:1")));
-    cr_assert_null(cluster_table_of(c, S(":users:1")));
-    cr_assert_null(cluster_table_of(c, S("*:1")));
-    cr_assert_null(cluster_table_of(c, S("")));
-    cr_assert_null(cluster_table_of(c, (struct slice){0}));
-    drop(c);
-}
-
 /* ---- what nodes must agree about ---- */
 static uint64_t hash_of(const char *priority, const char *rest) {
     struct buf json = {0};
