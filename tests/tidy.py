@@ -19,13 +19,15 @@ MAY_INCLUDE = {
     "dc-node/core": ["conflict", "topology", "schemas"],
     "dc-node/io": ["dc-node/core", "conflict", "topology", "schemas"],
     "dc-node/sim": ["dc-node/core", "conflict", "topology", "schemas"],
-    "deploy": ["conflict", "schemas"],
+    "dc-node/checks": ["dc-node/sim", "dc-node/core", "conflict", "topology", "schemas"],
+    "dc-node/scenario": ["dc-node/checks", "dc-node/sim", "dc-node/core", "conflict", "topology", "schemas"],
+    "deploy": ["dc-node/scenario", "dc-node/sim", "conflict", "topology", "schemas"],
 }
 # Libraries that belong to some rooms alone.
 LIBRARY_ROOMS = {
     "nng/": ["dc-node/io", "tests"],
     "rocksdb/": ["dc-node/io", "tests"],
-    "hiredis/": ["deploy", "tests"],
+    "hiredis/": ["deploy", "dc-node/scenario", "tests"],
     "criterion/": ["tests"],
 }
 PURE = ["schemas", "conflict", "topology", "dc-node/core"]
