@@ -1,7 +1,7 @@
 /* Clients of a simulated world that write unique values and check what they read. */
 #pragma once
+#include "../../dc-node/checks/checks.h"
 #include "../../dc-node/sim/world.h"
-#include "checks.h"
 
 struct workload_options {
     const struct cluster *cluster;
