@@ -1,7 +1,7 @@
 /* What was ordered to the links of a local cluster: kept in D/faults.json and told to the nodes, in whose processes the faults live. */
 #pragma once
+#include "../topology/sides.h"
 #include "local.h"
-#include "sides.h"
 
 #include <jansson.h>
 

@@ -1,8 +1,8 @@
 /* conflicts: what lost, with its value, and against what; the inbox is in verb_inbox.c. */
+#include "../schemas/units.h"
 #include "client.h"
 #include "print.h"
 #include "run.h"
-#include "units.h"
 #include "verb_inbox.h"
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* cut, heal, slow: what happens to the links. */
+#include "../schemas/units.h"
+#include "../topology/sides.h"
 #include "faults.h"
 #include "process.h"
 #include "run.h"
-#include "sides.h"
-#include "units.h"
 
 #include <string.h>
 

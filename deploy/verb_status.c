@@ -1,10 +1,10 @@
 /* status: what every node says of itself and its links, as a table and in words. */
+#include "../schemas/units.h"
 #include "faults.h"
 #include "print.h"
 #include "process.h"
 #include "run.h"
 #include "settled.h"
-#include "units.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* up, down: the whole cluster. */
+#include "../schemas/units.h"
 #include "process.h"
 #include "start.h"
-#include "units.h"
 
 #include <signal.h>
 #include <string.h>

@@ -10,3 +10,5 @@ struct sides {
 /* Words as they stand on the command line: two names, or names around a `|` or `>`, in one word or in many. A single name, or `*` on one side, stands
  * against all other nodes. False: *why. */
 bool sides_parse(const struct cluster *c, char **words, int words_count, struct sides *ret, struct buf *why);
+/* Enters a DC's nodes, or a node, of that name into `side`. False: there is none. */
+bool sides_enter(const struct cluster *c, const char *name, bool side[static NODES_MAX]);

@@ -1,4 +1,4 @@
-#include "../../deploy/sides.h"
+#include "../../topology/sides.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -5,13 +5,9 @@
 
 #define SEPARATORS " \t,"
 
-/* Enters a DC or a node; `*` is left to the caller. */
-static bool enter(const struct cluster *c, const char *name, bool side[static NODES_MAX], struct buf *why) {
+bool sides_enter(const struct cluster *c, const char *name, bool side[static NODES_MAX]) {
     int node = cluster_find(c, slice_text(name)), dc = cluster_find_dc(c, slice_text(name));
-    if (node < 0 && dc < 0) {
-        buf_printf(why, "there is no datacenter or node %s", name);
-        return false;
-    }
+    if (node < 0 && dc < 0) return false;
     for (uint32_t i = 0; i < c->nodes_count; i++)
         if ((int)i == node || (node < 0 && (int)c->nodes[i].dc == dc)) side[i] = true;
     return true;
@@ -25,7 +21,8 @@ static bool enter_side(const struct cluster *c, char *names, bool side[static NO
     for (char *name = strtok_r(names, SEPARATORS, &save); name != NULL; name = strtok_r(NULL, SEPARATORS, &save), count++) {
         if (strcmp(name, "*") == 0) {
             *ret_all = true;
-        } else if (!enter(c, name, side, why)) {
+        } else if (!sides_enter(c, name, side)) {
+            buf_printf(why, "there is no datacenter or node %s", name);
             return false;
         }
     }

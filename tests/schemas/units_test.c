@@ -1,4 +1,4 @@
-#include "../../deploy/units.h"
+#include "../../schemas/units.h"
 
 #include <criterion/criterion.h>
 
