@@ -126,6 +126,10 @@ static void put_heartbeat(const struct message *m, const struct origins *t, stru
     buf_u64(out, m->heartbeat.digest);
     buf_u8(out, m->heartbeat.is_leader != 0);
     buf_varint(out, m->heartbeat.silent_ms);
+    buf_u64(out, m->heartbeat.run);
+    buf_u64(out, m->heartbeat.incarnation);
+    buf_u8(out, m->heartbeat.knows);
+    buf_u8(out, m->heartbeat.is_returning != 0);
     vv_encode(&m->heartbeat.vv, t, out);
 }
 
@@ -137,6 +141,11 @@ static void read_heartbeat(struct reader *r, struct origins *t, struct message *
     m->heartbeat.digest = read_u64(r);
     m->heartbeat.is_leader = read_flag(r);
     m->heartbeat.silent_ms = read_u32_varint(r);
+    m->heartbeat.run = read_u64(r);
+    m->heartbeat.incarnation = read_u64(r);
+    m->heartbeat.knows = read_u8(r);
+    m->heartbeat.is_returning = read_flag(r);
+    if (m->heartbeat.knows > KNOWS_BEHIND) read_refuse(r);
     vv_decode(r, t, &m->heartbeat.vv);
 }
 
@@ -235,7 +244,7 @@ static enum frame_result bad(const char *why, const char **ret_why) {
 static const char *check_start(struct slice bytes, uint32_t length) {
     if (length < FRAME_OVERHEAD - LENGTH_BYTES) return "expected a frame of at least 14 bytes";
     if (length > FRAME_BYTES_MAX - LENGTH_BYTES) return "expected a frame of at most 16 MiB";
-    if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 2";
+    if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 3";
     if (bytes.n > 5 && (bytes.p[5] < MESSAGE_HELLO || bytes.p[5] > MESSAGE_ANSWER)) return "expected a message type from 1 to 8";
     return NULL;
 }

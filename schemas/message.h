@@ -6,7 +6,7 @@
 #pragma once
 #include "event.h"
 
-#define MESSAGE_VERSION 2
+#define MESSAGE_VERSION 3
 #define FRAME_BYTES_MAX (16u * 1024 * 1024)
 #define FRAME_OVERHEAD  14u
 
@@ -16,7 +16,7 @@
     X(SUBSCRIBE, 3, "send me all events beyond this VV, of these DCs' origins (none named: of all)")                                                 \
     X(EVENTS, 4, "a block of events for a subscription")                                                                                             \
     X(ACK, 5, "bytes taken of a subscription, and the numbers that are on disk here")                                                                \
-    X(HEARTBEAT, 6, "VV on disk, digest, clock, and what was sent on the subscription")                                                              \
+    X(HEARTBEAT, 6, "VV on disk, digest, clock, what was sent on the subscription, and what is known of the receiver")                               \
     X(FORWARD, 7, "a client's request, from a follower to its leader")                                                                               \
     X(ANSWER, 8, "the reply to a FORWARD, and the dot that must be applied before it is given")
 enum message_type {
@@ -27,6 +27,13 @@ enum message_type {
 const char *message_type_name(enum message_type type);
 
 #define SCOPE_DCS_MAX 64
+
+/* What the sender of a heartbeat knows of its receiver. */
+enum knows {
+    KNOWS_NOTHING, /* it has no report of this run */
+    KNOWS_RUN,     /* it goes by a report of this run */
+    KNOWS_BEHIND,  /* likewise; and it has seen more of that node than the run began with */
+};
 
 /* Slices borrow from the decoded frame, or from the caller when encoding; version vectors are owned by the message. */
 struct message {
@@ -68,8 +75,12 @@ struct message {
             uint64_t sent_bytes;   /* on it */
             uint64_t digest;       /* at vv */
             uint8_t is_leader;
-            uint32_t silent_ms; /* for so long the sender has heard nothing from the receiver */
-            struct vv vv;       /* on disk */
+            uint32_t silent_ms;   /* for so long the sender has heard nothing from the receiver */
+            uint64_t run;         /* the sender's, from its HELLO: what was sent in an earlier run tells nothing of this one */
+            uint64_t incarnation; /* ... and under which that run originates, if it does */
+            uint8_t knows;        /* enum knows: of the receiver's run */
+            uint8_t is_returning; /* the sender lacks what its disk had */
+            struct vv vv;         /* on disk */
         } heartbeat;
         struct {
             uint64_t run;      /* the leader's and the follower's, from their HELLOs, xor: a frame of or for an earlier run is not carried out */

@@ -48,6 +48,17 @@ static int relay_for(const struct plan_input *in, uint32_t dc, uint32_t own_dc) 
     return -1;
 }
 
+/* Whoever has more of a leader's own DC than it has itself, after its disk has lost something: a node of that DC before others. */
+static int holder_of_own(const struct plan_input *in, uint32_t own_dc) {
+    int found = -1;
+    for (uint32_t i = 0; i < in->cluster->nodes_count; i++) {
+        if (i == in->self || !link_heard(&in->links[i], in->now_us) || !in->has_more(in->arg, i, own_dc)) continue;
+        if (in->cluster->nodes[i].dc == own_dc) return (int)i;
+        if (found < 0) found = (int)i;
+    }
+    return found;
+}
+
 void plan_subscriptions(const struct plan_input *in, uint32_t *want) {
     memset(want, 0, in->cluster->nodes_count * sizeof *want);
     uint32_t own_dc = in->cluster->nodes[in->self].dc;
@@ -64,4 +75,6 @@ void plan_subscriptions(const struct plan_input *in, uint32_t *want) {
         int relay = relay_for(in, dc, own_dc);
         if (relay >= 0) want[relay] |= bit;
     }
+    int holder = holder_of_own(in, own_dc);
+    if (holder >= 0) want[holder] |= UINT32_C(1) << own_dc;
 }

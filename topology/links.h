@@ -2,7 +2,8 @@
  *
  * Pure: no input or output of its own. A node subscribes to a peer for the origins of a set of DCs, given as a bit mask over the cluster's DCs; all
  * bits mean all origins. Followers subscribe to their leader for all. A leader subscribes to each other DC's leader for that DC's origins; while a DC
- * cannot be reached, or its events are waited for too long, also to one other leader that is known to have what it lacks (gap relay). */
+ * cannot be reached, or its events are waited for too long, also to one other leader that is known to have what it lacks (gap relay). A leader whose
+ * disk has lost events of its own DC subscribes for them to a node that has them. */
 #pragma once
 #include "../schemas/cluster.h"
 #include "../schemas/message.h"
@@ -40,9 +41,15 @@ struct link {
     struct vv report;  /* its VV in its last heartbeat: whole, so fit for stability */
     struct vv on_disk; /* what it is known to have on disk: report and acknowledgements joined */
     uint64_t report_digest, report_hash;
-    bool diverged;          /* same VV, other digest */
-    int64_t clock_ahead_ms; /* its wall clock less ours, at its last heartbeat */
-    uint64_t report_ms;     /* its wall clock when it made the report */
+    bool diverged;               /* same VV, other digest */
+    int64_t clock_ahead_ms;      /* its wall clock less ours, at its last heartbeat */
+    uint64_t report_ms;          /* its wall clock when it made the report */
+    uint64_t report_run;         /* the report is of this run of the peer; 0: there was none */
+    uint64_t report_incarnation; /* under which that run originates */
+    bool is_behind;              /* that run began with less than what is known of its node here */
+    bool is_returning;           /* by its last heartbeat */
+    bool met;                    /* it goes by a report of this node's run */
+    bool wrote_behind;           /* it knows of more than this run began with, and this run has written already */
 
     /* this node's subscription to the peer */
     uint32_t subscription, scope; /* 0: none */

@@ -73,6 +73,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     }
     tail_init(&e->tail, e->cluster->memory_bytes_max / 16, &e->vv);
     handlers_create(e);
+    return_create(e);
     *ret = e;
     return 0;
 }
@@ -104,8 +105,9 @@ void engine_destroy(struct engine *e) {
     rules_destroy(e->rules);
     txn_finish(&e->txn);
     origins_destroy(e->origins);
-    struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context};
+    struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context, &e->owed};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) vv_finish(vectors[i]);
+    for (uint32_t i = 0; i < RETAINED_STEPS; i++) vv_finish(&e->retained[i].upto);
     struct buf *bufs[] = {&e->row_bytes,       &e->body,     &e->text, &e->page,        &e->own_bodies, &e->loss_bytes,
                           &e->tombstone_after, &e->identity, &e->view, &e->definitions, &e->absent};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_finish(bufs[i]);
@@ -120,14 +122,31 @@ void engine_destroy(struct engine *e) {
 
 /* ---- flushes and trims ---- */
 
-static void trim_log(struct engine *e) {
-    for (origin_ref o = 0; o < origins_count(e->origins); o++) {
-        uint64_t upto = vv_get(&e->stable, o), flushed = vv_get(&e->flushed_vv, o);
-        if (flushed < upto) upto = flushed;
-        if (upto <= vv_get(&e->trimmed, o)) continue;
-        vv_set(&e->trimmed, o, upto);
+static void trim_upto(struct engine *e, const struct vv *v) {
+    for (origin_ref o = 0; o < v->len; o++) {
+        if (vv_get(v, o) <= vv_get(&e->trimmed, o)) continue;
+        vv_set(&e->trimmed, o, vv_get(v, o));
         GROW(e->trims, e->trims_count, e->trims_cap);
-        e->trims[e->trims_count++] = (struct log_trim){o, upto};
+        e->trims[e->trims_count++] = (struct log_trim){o, vv_get(v, o)};
+    }
+}
+
+/* What everybody has, and rows hold, may go; a quarter of the budget stays, for nodes that come back with less than they had. */
+static void trim_log(struct engine *e) {
+    uint64_t kept_bytes = e->cluster->log_bytes_max / 4;
+    struct retained *last = e->retained_count ? &e->retained[e->retained_count - 1] : NULL;
+    if (!last || (e->count.log_bytes - last->log_bytes > kept_bytes / (RETAINED_STEPS - 1) && e->retained_count < RETAINED_STEPS)) {
+        last = &e->retained[e->retained_count++];
+        last->log_bytes = e->count.log_bytes;
+    }
+    vv_copy(&last->upto, &e->stable);
+    vv_meet(&last->upto, &e->flushed_vv);
+    while (e->retained_count && e->count.log_bytes - e->retained[0].log_bytes >= kept_bytes) {
+        trim_upto(e, &e->retained[0].upto);
+        vv_finish(&e->retained[0].upto);
+        e->retained_count--;
+        memmove(e->retained, e->retained + 1, e->retained_count * sizeof *e->retained);
+        e->retained[e->retained_count] = (struct retained){0};
     }
 }
 
@@ -186,6 +205,7 @@ static void clear_updates(struct engine *e) {
 
 static void tick(struct engine *e) {
     links_tick(e);
+    return_tick(e);
     forward_tick(e);
     requests_tick(e);
     if (e->now.mono_us >= e->collect_due_us && !e->updates.fatal) {

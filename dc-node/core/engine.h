@@ -32,6 +32,7 @@ struct engine_options {
     struct store *store;           /* outlives the engine */
     uint64_t entropy;              /* random for each run: incarnation, sub-ids, SPOP and the like come from it */
     uint32_t planted_bug;          /* 0, or one of PLANTED_BUGS: for tests of the tests */
+    bool returning;                /* the store lacks what this node had once: it was wiped, or is a copy (engine_returning) */
 };
 
 /* Time comes in with every input. */
@@ -118,6 +119,9 @@ const struct engine_updates *engine_updates(struct engine *e);
 uint64_t engine_wake_us(const struct engine *e);
 /* What this node says of itself in HELLO. */
 uint64_t engine_run(const struct engine *e);
+/* The node lacks what its disk had, by the host's word or by what others know of it: it takes no commands and originates nothing until it has caught
+ * up with them. The host keeps this over restarts, and gives it back in engine_options. */
+bool engine_returning(const struct engine *e);
 bool engine_session_authenticated(const struct engine *e, uint64_t session);
 bool engine_session_blocked(const struct engine *e, uint64_t session);
 /* Its requests that are at the leader and not yet answered. */
@@ -160,7 +164,9 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(SPLIT_TRANSACTION, 11, "a transaction becomes one event for each row")                                                                         \
     X(VV_AHEAD, 12, "the checkpoint claims more than the flushed rows hold")                                                                         \
     X(STAMP_DRAGGED, 13, "a stamp beyond the bound moves the clock")                                                                                 \
-    X(STAMP_STANDS, 14, "a received stamp does not move the clock at all")
+    X(STAMP_STANDS, 14, "a received stamp does not move the clock at all")                                                                           \
+    X(RETURN_EARLY, 15, "a node that was wiped or restored serves at once")                                                                          \
+    X(REPORT_STANDS, 16, "what a node reported in an earlier run still counts, and nobody looks whether a run began behind it")
 enum planted_bug {
 #define X(name, number, doc) BUG_##name = number,
     PLANTED_BUGS(X)

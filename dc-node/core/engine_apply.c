@@ -335,6 +335,7 @@ static enum applied apply_block(struct engine *e, const struct block *b, bool re
             result = APPLIED_PART;
             break;
         }
+        if (next == 1 && !replay && return_fences(e, &e->event)) break;
         engine_apply(e, &e->event, false, replay);
         if (e->updates.fatal) break;
         if (!run) {
@@ -380,6 +381,7 @@ enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, con
         return INGEST_BAD;
     }
     struct source *src = engine_source(e, b.origin);
+    if (src->fenced) return INGEST_OK;
     if (b.first + b.count - 1 <= vv_get(&e->vv, b.origin) && !bug(e, BUG_APPLY_TWICE)) {
         e->count.duplicates += b.count;
         return INGEST_OK;
@@ -547,7 +549,7 @@ uint64_t engine_middle_ms(struct engine *e) {
 /* A leader removes rows whose time is up and whose winner was made in its DC. A reap is no version and never wins. */
 static void reap_expired(struct engine *e) {
     uint64_t now_ms = engine_guarded_ms(e);
-    if (!e->is_leader || now_ms < 1000) return;
+    if (!engine_leads(e) || now_ms < 1000) return;
     struct buf found = {0};
     uint64_t upto = now_ms - 1000;
     if (e->now.mono_us >= e->expiries_restart_us) {

@@ -289,6 +289,10 @@ static void send_heartbeat(struct engine *e, uint32_t peer) {
     m.heartbeat.is_leader = e->is_leader;
     uint64_t silent_ms = (e->now.mono_us - l->heard_us) / 1000;
     m.heartbeat.silent_ms = silent_ms < UINT32_MAX ? (uint32_t)silent_ms : UINT32_MAX;
+    m.heartbeat.run = e->run;
+    m.heartbeat.incarnation = e->incarnation;
+    m.heartbeat.knows = return_knows(e, peer);
+    m.heartbeat.is_returning = e->returning;
     m.heartbeat.vv = e->vv;
     links_send(e, peer, &m);
     l->heartbeat_due_us = e->now.mono_us + HEARTBEAT_US;
@@ -312,11 +316,10 @@ static void compare_digest(struct engine *e, struct link *l) {
 
 static void take_heartbeat(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
+    if (m->heartbeat.run != l->peer_run) return; /* of an earlier run */
     l->unheard_ms = m->heartbeat.silent_ms;
-    if (!vv_includes(&m->heartbeat.vv, &l->report)) return; /* an old one, overtaken */
-    vv_copy(&l->report, &m->heartbeat.vv);
-    vv_join(&l->on_disk, &l->report);
-    l->reports = true;
+    if (!return_take_report(e, peer, m)) return;
+    return_take_heartbeat(e, peer, m);
     l->report_digest = m->heartbeat.digest;
     l->peer_is_leader = m->heartbeat.is_leader;
     l->clock_ahead_ms = (int64_t)(m->heartbeat.wall_ms - e->now.wall_ms);

@@ -1,5 +1,5 @@
 /* Clients' sessions: dispatch, MULTI, WATCH, WAIT, and commands that take several steps. */
-#include "state.h"
+#include "inbox.h"
 #include <stdio.h>
 
 #define OUT_BYTES_PENDING_MAX (256u * 1024)      /* of replies in one run: above it a session takes no requests until they are handed over */
@@ -37,6 +37,7 @@ void session_destroy(struct session_entry *se) {
     free(se->s.watches);
     free(se->deliver);
     buf_finish(&se->s.out);
+    buf_finish(&se->s.wait_token);
     buf_finish(&se->stash);
     for (struct remote_request *r = se->remote_queue, *next; r; r = next) {
         next = r->next;
@@ -166,6 +167,8 @@ static const struct command *admit(struct engine *e, struct session_entry *se, c
         reply_wrong_arity(&c);
     else if (!s->authenticated && !(cmd->flags & CMD_NO_AUTH))
         reply_error(&reply, "NOAUTH Authentication required.");
+    else if (e->returning && (cmd->flags & (CMD_READ | CMD_WRITE | CMD_MAY_WRITE)))
+        return_refuse(e, &reply);
     else if (s->multi && (cmd->flags & CMD_NO_MULTI))
         reply_error(&reply, "ERR Command not allowed inside a transaction");
     else
@@ -259,6 +262,45 @@ void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms) {
     e->waits++;
 }
 
+/* DCs other than this one with a node that has all of it on disk. */
+static uint32_t dcs_with(const struct engine *e, const struct vv *v) {
+    uint32_t mask = 0, n = 0;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
+        if (i != e->self && e->cluster->nodes[i].dc != e->self_dc && vv_includes(&e->links[i].on_disk, v))
+            mask |= UINT32_C(1) << e->cluster->nodes[i].dc;
+    for (; mask; mask &= mask - 1) n++;
+    return n;
+}
+
+static bool token_is_here(struct engine *e, struct slice token, uint32_t dcs) {
+    struct vv covered = {0};
+    bool here = inbox_parse_context(e, token, &covered) == CONTEXT_KNOWN && dcs_with(e, &covered) >= dcs;
+    vv_finish(&covered);
+    return here;
+}
+
+void session_wait_token(struct call *c, struct slice token, uint32_t dcs, uint64_t timeout_ms) {
+    struct session *s = c->session;
+    struct engine *e = c->engine;
+    struct vv parsed = {0};
+    bool malformed = inbox_parse_context(e, token, &parsed) == CONTEXT_MALFORMED;
+    vv_finish(&parsed);
+    if (malformed) {
+        reply_error(c->reply, "ERR the token is no version vector: take it from TRUCE.TOKEN");
+        return;
+    }
+    if (token_is_here(e, token, dcs)) {
+        reply_integer(c->reply, 1);
+        return;
+    }
+    buf_clear(&s->wait_token);
+    buf_put(&s->wait_token, token.p, token.n);
+    s->wait = WAIT_TOKEN;
+    s->wait_replicas = dcs;
+    s->wait_deadline_us = timeout_ms ? e->now.mono_us + timeout_ms * 1000 : 0;
+    e->waits++;
+}
+
 void session_flush_all(struct call *c) {
     if (c->session->in_exec) {
         reply_error(c->reply, "ERR FLUSHALL deletes in several steps and is not for use inside a transaction");
@@ -340,9 +382,10 @@ static void look_at_wait(struct engine *e, struct session_entry *se) {
     } else if (s->wait == WAIT_JOB) {
         flush_all_step(e, se);
     }
-    if (s->wait != WAIT_REPLICAS) return;
-    uint32_t n = replicas_with(e, s->last_write);
-    if (n < s->wait_replicas && !(s->wait_deadline_us && e->now.mono_us >= s->wait_deadline_us)) return;
+    if (s->wait != WAIT_REPLICAS && s->wait != WAIT_TOKEN) return;
+    bool token = s->wait == WAIT_TOKEN, over = s->wait_deadline_us && e->now.mono_us >= s->wait_deadline_us;
+    uint32_t n = token ? token_is_here(e, buf_slice_of(&s->wait_token), s->wait_replicas) : replicas_with(e, s->last_write);
+    if (n < (token ? 1 : s->wait_replicas) && !over) return;
     struct reply reply = reply_to(se);
     reply_integer(&reply, n);
     unblock(e, se);
@@ -359,7 +402,7 @@ void requests_tick(struct engine *e) { look_at_waits(e); }
 
 static uint64_t wake_of(const struct engine *e, const struct session *s) {
     if (s->wait == WAIT_JOB && !e->updates.refuse_requests) return e->now.mono_us;
-    return s->wait == WAIT_REPLICAS && s->wait_deadline_us ? s->wait_deadline_us : UINT64_MAX;
+    return s->wait != WAIT_NOTHING && s->wait_deadline_us ? s->wait_deadline_us : UINT64_MAX;
 }
 
 uint64_t requests_wake_us(const struct engine *e) {

@@ -114,6 +114,7 @@ static json_t *alarms(struct engine *e) {
         if (l->reports && l->clock_ahead_ms > (int64_t)e->cluster->clock_bound_ms)
             json_array_append_new(list, json_sprintf("the clock of %s is %" PRId64 " ms ahead of this node's", name, l->clock_ahead_ms));
     }
+    return_alarms(e, add_text, list);
     handlers_alarms(e, add_text, list);
     return list;
 }
@@ -132,6 +133,7 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "node", json_string(e->cluster->nodes[e->self].name));
     json_object_set_new(s, "dc", json_string(e->cluster->dcs[e->self_dc].name));
     json_object_set_new(s, "role", json_string(e->is_leader ? "leader" : "follower"));
+    json_object_set_new(s, "returning", json_boolean(e->returning));
     json_object_set_new(s, "leader", json_string(f.leader));
     json_object_set_new(s, "cluster", json_string(e->cluster->name));
     struct buf run = {0};

@@ -29,9 +29,10 @@ struct session {
     uint32_t watches_count, watches_cap;
     struct buf out; /* replies not yet handed to the host */
     /* The rest belongs to engine_requests.c. */
-    enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_JOB } wait;
+    enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_TOKEN, WAIT_JOB } wait;
     uint64_t wait_deadline_us; /* 0: none */
-    uint32_t wait_replicas;
+    uint32_t wait_replicas;    /* TOKEN: other DCs */
+    struct buf wait_token;
     struct dot last_write; /* the latest event of this session, for WAIT */
     bool pinned;           /* at a follower, from WATCH to EXEC: all commands run at the leader */
     bool remote;           /* at the leader: stands for a follower's client */
@@ -47,6 +48,8 @@ void session_discard(struct session *s); /* the queue and the watches go */
 void session_exec(struct call *c);
 /* WAIT: writes the reply at once, or blocks the session until it can. */
 void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms);
+/* TRUCE.WAIT: :1 when what the token covers is applied here, and on disk in so many other DCs; :0 when the time is over first. */
+void session_wait_token(struct call *c, struct slice token, uint32_t dcs, uint64_t timeout_ms);
 /* FLUSHALL: deletes in pieces over several steps, then answers +OK. */
 void session_flush_all(struct call *c);
 /* SHUTDOWN: the host is told with the next updates. */

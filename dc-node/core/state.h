@@ -23,6 +23,7 @@
 #define FORWARDS_MAX        1024u        /* requests of one session under way to the leader */
 #define FORWARD_TIMEOUT_US  5000000u
 #define FLUSH_ALL_KEYS      2000u /* deleted per step by FLUSHALL */
+#define RETAINED_STEPS      16u
 #define DOT_BYTES_MAX       (1 + NAME_LEN_MAX + 3 + 8 + 10)
 
 /* Blocks of one origin that wait for their deps, or for smaller numbers. */
@@ -41,6 +42,7 @@ struct source {
     int32_t dc;     /* index into the cluster, -1: a DC that is not in it */
     bool moved;     /* in moved[], since the last own event */
     bool acked;     /* in ack_moved[], in this step */
+    bool fenced;    /* its run began behind what is stable here: nothing of it is applied */
     struct waiting *waiting;
 };
 
@@ -212,6 +214,17 @@ struct engine {
     int64_t middle_ahead_ms;
     uint64_t stable_ms; /* the least clock of all nodes when they reported what `stable` is of: no write of an earlier clock can still arrive */
     struct vv stable, flushed_vv, freezing_vv, trimmed;
+    struct retained {       /* of what may go from the log, what is kept for nodes that come back with less */
+        uint64_t log_bytes; /* as of when it may go */
+        struct vv upto;
+    } retained[RETAINED_STEPS]; /* oldest first */
+    uint32_t retained_count;
+
+    /* coming back with less (engine_return.c) */
+    bool returning, returned;
+    uint64_t returning_since_us;
+    struct vv owed; /* what peers had when they first knew of this run */
+
     uint64_t flush_due_us, collect_due_us;
     struct buf tombstone_after;
     uint64_t expired_upto_ms, expiries_restart_us; /* where the search for expired rows goes on, when it begins anew */
@@ -419,6 +432,21 @@ void handlers_updates(struct engine *e); /* may originate events */
 uint64_t handlers_wake_us(const struct engine *e);
 uint64_t handlers_failures(const struct engine *e);
 void handlers_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
+
+/* ---- engine_return.c ---- */
+void return_create(struct engine *e);
+/* A heartbeat's VV becomes the peer's report. False: it is older than that. */
+bool return_take_report(struct engine *e, uint32_t peer, const struct message *m);
+enum knows return_knows(const struct engine *e, uint32_t peer);
+void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message *m); /* what the peer knows of this node */
+void return_tick(struct engine *e);
+uint64_t return_missing(const struct engine *e); /* events */
+void return_refuse(struct engine *e, struct reply *reply);
+/* The first event of a run is to be applied. True: it must not be. */
+bool return_fences(struct engine *e, const struct event *first);
+void return_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
+/* Originates: writes of its own accord. */
+static inline bool engine_leads(const struct engine *e) { return e->is_leader && !e->returning; }
 
 #define IDENTITY_NAME "identity"
 /* ---- engine_recover.c ---- */

@@ -17,7 +17,8 @@ struct hand *hand_open(const char *cluster_json) {
 }
 
 void hand_start(struct hand *h, uint32_t node) {
-    struct engine_options o = {.cluster = &h->cluster, .node = node, .store = sim_store_base(h->stores[node]), .entropy = ++h->entropy};
+    struct engine_options o = {
+        .cluster = &h->cluster, .node = node, .store = sim_store_base(h->stores[node]), .entropy = ++h->entropy, .returning = h->returning[node]};
     struct buf why = {0};
     int result = engine_create(&h->engines[node], &o, h->now, &why);
     cr_assert_eq(result, 0, "%.*s", (int)why.n, (const char *)why.p);
@@ -32,6 +33,11 @@ void hand_kill(struct hand *h, uint32_t node) {
     struct prng p;
     prng_seed(&p, ++h->entropy);
     sim_store_crash(h->stores[node], CRASH_PROCESS, &p);
+}
+
+void hand_wipe(struct hand *h, uint32_t node) {
+    sim_store_destroy(h->stores[node]);
+    h->stores[node] = sim_store_create();
 }
 
 void hand_drop_all(struct hand *h) {

@@ -22,7 +22,8 @@ struct hand {
     struct origins *names; /* to look into frames */
     struct now now;
     uint64_t entropy;
-    struct hand_frame *frames; /* under way, oldest first */
+    bool returning[HAND_NODES]; /* what the host says at the next start */
+    struct hand_frame *frames;  /* under way, oldest first */
     size_t count, cap;
     struct buf answers; /* RESP of all sessions, CRLF as spaces, zero-terminated by hand_answers() */
     unsigned drops;     /* connections that an engine wanted closed */
@@ -33,6 +34,7 @@ struct hand *hand_open(const char *cluster_json);
 void hand_close(struct hand *h);
 void hand_start(struct hand *h, uint32_t node);
 void hand_kill(struct hand *h, uint32_t node);
+void hand_wipe(struct hand *h, uint32_t node); /* of one that was killed */
 /* Both ends are told, with the runs that there are now. */
 void hand_link(struct hand *h, uint32_t a, uint32_t b);
 void hand_unlink(struct hand *h, uint32_t a, uint32_t b);

@@ -291,6 +291,7 @@ void session_exec(struct call *c) {
 }
 
 void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms) { reply_integer(c->reply, 0); }
+void session_wait_token(struct call *c, struct slice token, uint32_t dcs, uint64_t timeout_ms) { reply_integer(c->reply, 1); }
 
 static void delete_seen(void *keys, struct slice key, struct slice content) { buf_slice(keys, key); }
 

@@ -8,14 +8,14 @@ static struct slice S(const char *s) {
 
 /* One message of each type; index is type - 1. Golden frames, without the checksum that ends them. */
 static const char *const golden[] = {
-    "34000000 02 01  04 64656d6f  02 7573  ac02  0100000000000000 0200000000000000 0300000000000000 0400000000000000",
-    "0e000000 02 02  05  02 6e6f",
-    "2f000000 02 03  06 8008  02 02 7573 02 6170  02  02 6575 02 2200000000000000 14  02 7573 01 1100000000000000 0a",
-    "12000000 02 04  07 ac02  626c6f636b",
-    "1b000000 02 05  08 ac02  01  02 7573 01 1100000000000000 0b",
-    "2d000000 02 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01  01  02 6575 02 2200000000000000 0c",
-    "1e000000 02 07  0200000000000000 ac02 01 03 00  03 474554 00 01 6b",
-    "21000000 02 08  ac02 01 01  02 02 7573 01 1100000000000000 0d  2b4f4b0d0a",
+    "34000000 03 01  04 64656d6f  02 7573  ac02  0100000000000000 0200000000000000 0300000000000000 0400000000000000",
+    "0e000000 03 02  05  02 6e6f",
+    "2f000000 03 03  06 8008  02 02 7573 02 6170  02  02 6575 02 2200000000000000 14  02 7573 01 1100000000000000 0a",
+    "12000000 03 04  07 ac02  626c6f636b",
+    "1b000000 03 05  08 ac02  01  02 7573 01 1100000000000000 0b",
+    "3f000000 03 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01 1817161514131211 2827262524232221 02 01  01  02 6575 02 2200000000000000 0c",
+    "1e000000 03 07  0200000000000000 ac02 01 03 00  03 474554 00 01 6b",
+    "21000000 03 08  ac02 01 01  02 02 7573 01 1100000000000000 0d  2b4f4b0d0a",
 };
 
 static struct message message_of(enum message_type type, struct origins *t) {
@@ -64,6 +64,10 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.heartbeat.digest = UINT64_C(0x0102030405060708);
         m.heartbeat.is_leader = 1;
         m.heartbeat.silent_ms = 250;
+        m.heartbeat.run = UINT64_C(0x1112131415161718);
+        m.heartbeat.incarnation = UINT64_C(0x2122232425262728);
+        m.heartbeat.knows = KNOWS_BEHIND;
+        m.heartbeat.is_returning = 1;
         vv_set(&m.heartbeat.vv, eu, 12);
         break;
     case MESSAGE_FORWARD:
@@ -110,7 +114,7 @@ Test(message, frames_are_golden) {
         CHECK_HEX(b, golden[type - 1]);
     }
     frame_of(MESSAGE_REFUSE, t, &b);
-    CHECK_HEX(b, "0e000000 02 02  05  02 6e6f  eeafefb6ebca04a3");
+    CHECK_HEX(b, "0e000000 03 02  05  02 6e6f  4ecb105a8ae82f87");
     buf_finish(&b);
     origins_destroy(t);
 }
@@ -329,12 +333,12 @@ Test(message, what_cannot_become_a_frame_is_refused_from_its_first_bytes) {
     check_start_refused("\x09\x00\x00\x00", 4, "expected a frame of at least 14 bytes");
     check_start_refused("\xff\xff\xff\xff", 4, "expected a frame of at most 16 MiB");
     check_start_refused("\xfd\xff\xff\x00", 4, "expected a frame of at most 16 MiB");
-    check_start_refused("\xfc\xff\xff\x00\x01", 5, "expected message version 2");
-    check_start_refused("\xfc\xff\xff\x00\x02\x00", 6, "expected a message type from 1 to 8");
-    check_start_refused("\xfc\xff\xff\x00\x02\x09", 6, "expected a message type from 1 to 8");
+    check_start_refused("\xfc\xff\xff\x00\x01", 5, "expected message version 3");
+    check_start_refused("\xfc\xff\xff\x00\x03\x00", 6, "expected a message type from 1 to 8");
+    check_start_refused("\xfc\xff\xff\x00\x03\x09", 6, "expected a message type from 1 to 8");
     check_start_refused("GET / HTTP/1.1\r\n", 16, "expected a frame of at most 16 MiB");
     check_start_refused("*1\r\n$4\r\nPING\r\n", 14, "expected a frame of at most 16 MiB");
-    check_start_refused("\x0a\x00\x00\x00\x02\x04\0\0\0\0\0\0\0\0", 14, "expected a frame whose checksum holds");
+    check_start_refused("\x0a\x00\x00\x00\x03\x04\0\0\0\0\0\0\0\0", 14, "expected a frame whose checksum holds");
 }
 
 Test(message, lies_in_sound_frames_are_refused) {

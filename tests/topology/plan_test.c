@@ -49,10 +49,21 @@ enum { AP = 1, EU = 2, US = 4 };
 Test(plan, peace, .description = "In peace a leader takes each datacenter's events from its leader, and a follower all from its own") {
     struct scene *s = scene_make();
     for (uint32_t i = 0; i < 4; i++)
-        for (uint32_t d = 0; d < 3; d++) s->more[i][d] = true;
+        for (uint32_t d = 0; d < 3; d++) s->more[i][d] = d == 1;
     expect(s, 0, 0, 0, EU, US, 0);
     expect(s, 2, 0, AP, EU, 0, 0);
     expect(s, 3, 0, 0, 0, SCOPE_ALL, 0);
+}
+
+Test(plan, own_lost, .description = "A leader that lacks events of its own datacenter takes them from whoever has them, of that datacenter first") {
+    struct scene *s = scene_make();
+    s->more[0][2] = s->more[1][2] = true;
+    expect(s, 2, 0, AP | US, EU, 0, 0);
+    s->more[3][2] = true;
+    expect(s, 2, 0, AP, EU, 0, US);
+    s->links[3].connected = false;
+    expect(s, 2, 0, AP | US, EU, 0, 0);
+    expect(s, 0, 0, 0, EU, US, 0);
 }
 
 Test(plan, cut, .description = "A datacenter that cannot be reached is relayed by one that has more of it, and by one alone") {

@@ -107,6 +107,7 @@
     X(truce_status, "truce.status", 1, 0, 0, 0, 0, "truce", "Tells the whole state of this node, as JSON.") \
     X(truce_table, "truce.table", -2, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Shows or sets what settles a table's conflicts.") \
     X(truce_token, "truce.token", 1, 0, 0, 0, 0, "truce", "The session's version vector as text.") \
+    X(truce_wait, "truce.wait", -3, CMD_NO_MULTI, 0, 0, 0, "truce", "Waits until what a token covers is here, and in so many other datacenters.") \
     X(truce_with, "truce.with", -4, W, 3, 3, 1, "truce", "Runs a command that writes as one that has seen just what the context covers.") \
     X(ttl, "ttl", 2, R | F, 1, 1, 1, "generic", "Tells how long a row still lasts, in seconds.") \
     X(type, "type", 2, R | F, 1, 1, 1, "generic", "Tells what kind of row a key has.") \

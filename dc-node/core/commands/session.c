@@ -188,17 +188,39 @@ void cmd_unwatch(struct call *c) {
     reply_ok(c->reply);
 }
 
-void cmd_wait(struct call *c) {
-    int64_t replicas, timeout_ms;
-    if (!want_integer(c, arg(c, 1), &replicas)) return;
-    if (!parse_integer(arg(c, 2), &timeout_ms))
+static bool want_timeout(struct call *c, struct slice text, uint64_t *ret_ms) {
+    int64_t ms;
+    if (!parse_integer(text, &ms)) {
         reply_error(c->reply, "ERR timeout is not an integer or out of range");
-    else if (timeout_ms < 0)
+        return false;
+    }
+    if (ms < 0) {
         reply_error(c->reply, "ERR timeout is negative");
-    else
-        session_wait(c,
-                     replicas < 0            ? 0
-                     : replicas > UINT32_MAX ? UINT32_MAX
-                                             : (uint32_t)replicas,
-                     timeout_ms < WAIT_MS_MAX ? (uint64_t)timeout_ms : WAIT_MS_MAX);
+        return false;
+    }
+    *ret_ms = ms < WAIT_MS_MAX ? (uint64_t)ms : WAIT_MS_MAX;
+    return true;
+}
+
+void cmd_wait(struct call *c) {
+    int64_t replicas;
+    uint64_t timeout_ms;
+    if (!want_integer(c, arg(c, 1), &replicas) || !want_timeout(c, arg(c, 2), &timeout_ms)) return;
+    session_wait(c, replicas < 0 ? 0 : replicas > UINT32_MAX ? UINT32_MAX : (uint32_t)replicas, timeout_ms);
+}
+
+void cmd_truce_wait(struct call *c) {
+    int64_t dcs = 0;
+    uint64_t timeout_ms;
+    if (!want_timeout(c, arg(c, 2), &timeout_ms)) return;
+    if (c->argc > 4) {
+        reply_wrong_arity(c);
+        return;
+    }
+    if (c->argc == 4 && !want_integer(c, arg(c, 3), &dcs)) return;
+    if (dcs < 0 || dcs > DCS_MAX) {
+        reply_error(c->reply, "ERR expected a number of other datacenters, 0 to %u", DCS_MAX);
+        return;
+    }
+    session_wait_token(c, arg(c, 1), (uint32_t)dcs, timeout_ms);
 }

@@ -1,0 +1,158 @@
+/* Nodes that come back with less than they had: their disk was wiped, is an older copy, or lost what was not synced (DESIGN, section 8).
+ *
+ * What such a node would write could lack what others have collected already, believing its earlier reports; and its own lost events would be missed
+ * by nobody but itself. So it *returns* first: it takes no commands and originates nothing until
+ *   - each other node that can be reached goes by a report of this run (`knows` of its heartbeat), at least one of them having all that it had, and
+ *   - what these had then is applied here, its own lost events among it: they come from whoever has them, as events.
+ * The host says that the data directory is not what it was (engine_options.returning), or a peer does: it has seen more of this node.
+ *
+ * Where a run has begun behind all the same, for want of anybody who could tell, its first event says so: its deps lack something that is stable
+ * here. That origin is fenced: nothing of it is applied, and the status says why. */
+#include "state.h"
+#include <stdio.h>
+
+#define RETURN_PATIENCE_US 3000000u /* for nodes that cannot be reached */
+
+bool engine_returning(const struct engine *e) { return e->returning; }
+
+/* ---- what is known of peers' runs ---- */
+
+/* A node has its own events before anybody else has them. */
+static bool lacks_own(struct engine *e, uint32_t peer, const struct vv *theirs) {
+    const struct cluster_node *n = &e->cluster->nodes[peer];
+    for (origin_ref o = 0; o < origins_count(e->origins); o++)
+        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node && vv_get(&e->vv, o) > vv_get(theirs, o))
+            return true;
+    return false;
+}
+
+bool return_take_report(struct engine *e, uint32_t peer, const struct message *m) {
+    struct link *l = &e->links[peer];
+    bool stands = bug(e, BUG_REPORT_STANDS) && l->report_run;
+    if (l->report_run != m->heartbeat.run && !stands) {
+        bool stable = vv_includes(&m->heartbeat.vv, &e->stable), reported = !l->report_run || vv_includes(&m->heartbeat.vv, &l->report);
+        l->is_behind = !stable || !reported || lacks_own(e, peer, &m->heartbeat.vv);
+        vv_clear(&l->on_disk);
+    } else if (!vv_includes(&m->heartbeat.vv, &l->report)) {
+        return false; /* an old one, overtaken */
+    }
+    l->report_run = m->heartbeat.run;
+    l->report_incarnation = m->heartbeat.incarnation;
+    l->is_returning = m->heartbeat.is_returning;
+    vv_copy(&l->report, &m->heartbeat.vv);
+    vv_join(&l->on_disk, &l->report);
+    l->reports = true;
+    return true;
+}
+
+enum knows return_knows(const struct engine *e, uint32_t peer) {
+    const struct link *l = &e->links[peer];
+    if (l->report_run != l->peer_run) return KNOWS_NOTHING;
+    return l->is_behind && !bug(e, BUG_REPORT_STANDS) ? KNOWS_BEHIND : KNOWS_RUN;
+}
+
+/* ---- the way back ---- */
+
+static void begin(struct engine *e) {
+    if (bug(e, BUG_RETURN_EARLY)) return;
+    e->returning = true;
+    e->returning_since_us = e->now.mono_us;
+}
+
+void return_create(struct engine *e) {
+    if (e->options.returning && e->cluster->nodes_count > 1) begin(e);
+}
+
+void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message *m) {
+    struct link *l = &e->links[peer];
+    if (m->heartbeat.knows == KNOWS_NOTHING) return;
+    if (!l->met) {
+        l->met = true;
+        vv_join(&e->owed, &m->heartbeat.vv);
+    }
+    if (m->heartbeat.knows != KNOWS_BEHIND || e->returning || e->returned) return;
+    if (e->own == ORIGIN_NONE)
+        begin(e);
+    else
+        l->wrote_behind = true;
+}
+
+void return_tick(struct engine *e) {
+    if (!e->returning) return;
+    bool waited = e->now.mono_us - e->returning_since_us > RETURN_PATIENCE_US, whole = false, all_return = true;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        const struct link *l = &e->links[i];
+        if (i == e->self) continue;
+        if (!l->met && (!waited || link_reachable(e, i))) return;
+        if (l->met && !l->is_returning) whole = true;
+        if (!l->met || !l->is_returning) all_return = false;
+    }
+    if ((!whole && !all_return) || !vv_includes(&e->vv, &e->owed)) return;
+    e->returning = false;
+    e->returned = true;
+    handlers_sweep(e);
+}
+
+uint64_t return_missing(const struct engine *e) {
+    uint64_t n = 0;
+    for (origin_ref o = 0; o < e->owed.len; o++)
+        if (vv_get(&e->owed, o) > vv_get(&e->vv, o)) n += vv_get(&e->owed, o) - vv_get(&e->vv, o);
+    return n;
+}
+
+void return_refuse(struct engine *e, struct reply *reply) {
+    bool met = false;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) met |= e->links[i].met;
+    const char *name = e->cluster->nodes[e->self].name;
+    if (met)
+        reply_error(reply, "LOADING %s takes back what its disk has lost: %llu events are to come", name, (unsigned long long)return_missing(e));
+    else
+        reply_error(reply, "LOADING %s has lost what its disk had, and asks the other nodes for it: none has answered", name);
+}
+
+/* ---- runs that began behind ---- */
+
+bool return_fences(struct engine *e, const struct event *first) {
+    struct source *src = engine_source(e, first->dot.origin);
+    struct vv deps = {0};
+    for (uint32_t i = 0; i < first->deps_count; i++) vv_set(&deps, first->deps[i].origin, first->deps[i].n);
+    bool knows = vv_includes(&deps, &e->stable);
+    vv_finish(&deps);
+    if (!knows) src->fenced = true;
+    const struct origin *o = origins_get(e->origins, first->dot.origin);
+    int node = cluster_find_node(e->cluster, slice_text(o->dc), o->node);
+    if (node < 0 || (uint32_t)node == e->self) return src->fenced;
+    struct link *l = &e->links[node];
+    if (l->report_incarnation != o->incarnation && !bug(e, BUG_REPORT_STANDS)) l->reports = false; /* it was of an earlier run */
+    return src->fenced;
+}
+
+void return_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg) {
+    struct buf text = {0};
+    for (origin_ref o = 0; o < e->sources_cap; o++) {
+        if (!e->sources[o] || !e->sources[o]->fenced) continue;
+        buf_clear(&text);
+        buf_text(&text, "events of ");
+        origin_format(origins_get(e->origins, o), &text);
+        buf_text(&text, " are not applied: its node began them without what all nodes had; wipe its data directory, and start it again");
+        buf_u8(&text, 0);
+        each(arg, (const char *)text.p);
+    }
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        if (!e->links[i].wrote_behind) continue;
+        buf_clear(&text);
+        buf_printf(&text, "%s has seen more of this node than it had when it began to write: its disk was replaced, or has lost what was reported",
+                   e->cluster->nodes[i].name);
+        buf_u8(&text, 0);
+        each(arg, (const char *)text.p);
+    }
+    if (e->returning) {
+        struct reply reply = {.out = &text, .protocol = 2};
+        buf_clear(&text);
+        return_refuse(e, &reply);
+        text.n -= 2;
+        buf_u8(&text, 0);
+        each(arg, (const char *)text.p + strlen("-LOADING "));
+    }
+    buf_finish(&text);
+}

@@ -1,0 +1,196 @@
+#include "engine_hand.h"
+#include <stdio.h>
+
+/* Nodes that come back with less than they had (engine_return.c), and clients that wait for what a token covers. */
+TestSuite(comes_back);
+
+#define NODE(n, port) "\"" #n "\":{\"client\":\"127.0.0.1:" #port "\",\"peer\":\"127.0.0.1:1" #port "\"}"
+#define THREE         "{\"cluster\":\"t\",\"datacenters\":{\"eu\":{\"nodes\":{" NODE(1, 7001) "}},\"us\":{\"nodes\":{" NODE(1, 7002) "," NODE(2, 7003) "}}}}"
+enum { EU, US, US2, NODES };
+
+static struct hand *three(void) {
+    struct hand *h = hand_open(THREE);
+    for (uint32_t i = 0; i < NODES; i++) hand_client(h, i, i + 1);
+    hand_link(h, US2, US);
+    hand_link(h, EU, US);
+    hand_link(h, EU, US2);
+    return h;
+}
+
+static void pass(struct hand *h, unsigned ms) {
+    for (unsigned i = 0; i < ms; i += 100) {
+        hand_tick(h, 100000);
+        hand_flow(h);
+    }
+}
+
+static const char *ask(struct hand *h, uint32_t node, const char *command) {
+    hand_answers(h);
+    hand_do(h, node, node + 1, command);
+    hand_flow(h);
+    return hand_answers(h);
+}
+#define ASK(h, node, command, text) cr_assert_str_eq(ask(h, node, command), text)
+
+static void gone(struct hand *h, uint32_t node, uint32_t a, uint32_t b) {
+    hand_kill(h, node);
+    hand_drop_all(h);
+    if (h->engines[a]) hand_step(h, a, (struct input){.type = INPUT_LINK_DOWN, .peer = node});
+    if (h->engines[b]) hand_step(h, b, (struct input){.type = INPUT_LINK_DOWN, .peer = node});
+}
+
+static void started(struct hand *h, uint32_t node) {
+    hand_start(h, node);
+    hand_client(h, node, node + 1);
+}
+
+static bool status_has(struct hand *h, uint32_t node, const char *part) {
+    struct buf text = {0};
+    engine_status(h->engines[node], &text);
+    buf_u8(&text, 0);
+    bool has = strstr((const char *)text.p, part) != NULL;
+    buf_finish(&text);
+    return has;
+}
+
+static void same(struct hand *h) {
+    for (uint32_t i = 1; i < NODES; i++) cr_assert_eq(engine_digest(h->engines[i]), engine_digest(h->engines[0]), "node %u", i);
+}
+
+Test(comes_back, wiped_leader, .description = "A leader whose disk was wiped takes its own events back, from whoever has them, before it serves") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 1", "+OK");
+    ASK(h, EU, "SADD s x y", ":2");
+    pass(h, 6000); /* stable and flushed */
+    gone(h, US, EU, US2);
+    hand_wipe(h, US);
+    h->returning[US] = true;
+    started(h, US);
+    ASK(h, US, "GET a", "-LOADING us-1 has lost what its disk had, and asks the other nodes for it: none has answered");
+    ASK(h, US, "PING", "+PONG");
+    cr_assert(status_has(h, US, "\"returning\":true"));
+    hand_link(h, US2, US);
+    hand_link(h, EU, US);
+    pass(h, 1500);
+    cr_assert_not(engine_returning(h->engines[US]));
+    ASK(h, US, "GET a", "$1 1");
+    ASK(h, US, "SCARD s", ":2");
+    ASK(h, US, "DEL a", ":1");
+    pass(h, 1500);
+    ASK(h, EU, "GET a", "$-1");
+    same(h);
+    hand_close(h);
+}
+
+Test(comes_back, told_by_a_peer, .description = "A node that began behind what another has seen of it is told so, and returns too") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 1", "+OK");
+    pass(h, 1000);
+    gone(h, US, EU, US2);
+    hand_wipe(h, US); /* and nobody told the host */
+    started(h, US);
+    hand_link(h, US2, US);
+    hand_flow(h);
+    pass(h, 300);
+    cr_assert(engine_returning(h->engines[US]), "eu-1 was not heard yet");
+    hand_link(h, EU, US);
+    pass(h, 1500);
+    cr_assert_not(engine_returning(h->engines[US]));
+    ASK(h, US, "GET a", "$1 1");
+    same(h);
+    hand_close(h);
+}
+
+Test(comes_back, one_away, .description = "Whoever cannot be reached is waited for a while; without anybody a node does not serve") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 1", "+OK");
+    pass(h, 1000);
+    gone(h, US2, EU, US);
+    hand_wipe(h, US2);
+    h->returning[US2] = true;
+    started(h, US2);
+    pass(h, 10000);
+    cr_assert(engine_returning(h->engines[US2]));
+    hand_link(h, US2, US);
+    pass(h, 1000);
+    cr_assert_not(engine_returning(h->engines[US2]));
+    ASK(h, US2, "GET a", "$1 1");
+    hand_close(h);
+}
+
+Test(comes_back, report_of_now, .description = "Nothing becomes stable by what a node reported before its disk was wiped") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 1", "+OK");
+    pass(h, 1000);
+    gone(h, US2, EU, US);
+    hand_wipe(h, US2);
+    h->returning[US2] = true;
+    started(h, US2);
+    ASK(h, EU, "SET b 1", "+OK");
+    hand_step(h, US, (struct input){.type = INPUT_LINK_UP, .peer = US2, .run = engine_run(h->engines[US2])});
+    struct message m = {.type = MESSAGE_HEARTBEAT};
+    m.heartbeat.run = engine_run(h->engines[US2]);
+    m.heartbeat.incarnation = 77;
+    m.heartbeat.is_returning = 1;
+    hand_forge(h, US2, US, &m);
+    pass(h, 1000);
+    cr_assert(status_has(h, US, "{\"node\":\"us-2\",\"dc\":\"us\""));
+    cr_assert(status_has(h, US, "\"vv\":\"-\",\"digest\":\"0000000000000000\""), "its report is the empty one");
+    hand_close(h);
+}
+
+Test(comes_back, fence,
+     .description = "A run that began without what everybody had, and wrote, is fenced: nothing of it is applied, and status says so") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 1", "+OK");
+    pass(h, 1000);
+    gone(h, EU, US, US2);
+    struct buf why = {0};
+    hand_wipe(h, EU);
+    started(h, EU); /* nobody told it, and it reaches nobody */
+    ASK(h, EU, "SET a 2", "+OK");
+    uint64_t digest = engine_digest(h->engines[US]);
+    hand_link(h, EU, US);
+    hand_link(h, EU, US2);
+    pass(h, 2000);
+    cr_assert_eq(engine_digest(h->engines[US]), digest);
+    cr_assert(status_has(h, US, "are not applied: its node began them without what all nodes had"));
+    cr_assert(status_has(h, EU, "has seen more of this node than it had when it began to write"));
+    ASK(h, US, "GET a", "$1 1");
+    gone(h, EU, US, US2);
+    hand_wipe(h, EU);
+    h->returning[EU] = true;
+    started(h, EU);
+    hand_link(h, EU, US);
+    hand_link(h, EU, US2);
+    pass(h, 2000);
+    ASK(h, EU, "GET a", "$1 1");
+    same(h);
+    buf_finish(&why);
+    hand_close(h);
+}
+
+Test(comes_back, token, .description = "TRUCE.WAIT holds a client until what its token covers is here, and as far as it wants elsewhere") {
+    struct hand *h = three();
+    char wait[200];
+    ASK(h, US, "SET a 1", "+OK");
+    const char *token = strchr(ask(h, US, "TRUCE.TOKEN"), ' ') + 1;
+    snprintf(wait, sizeof wait, "TRUCE.WAIT %s 0", token);
+    ASK(h, US, wait, ":1");
+    snprintf(wait, sizeof wait, "TRUCE.WAIT %s 500 1", token);
+    hand_do(h, EU, EU + 1, wait);
+    cr_assert(engine_session_blocked(h->engines[EU], EU + 1));
+    cr_assert_str_eq(hand_answers(h), "");
+    pass(h, 1000);
+    cr_assert_str_eq(hand_answers(h), ":1");
+    snprintf(wait, sizeof wait, "TRUCE.WAIT us-1.00000000000000aa:5 300");
+    hand_do(h, EU, EU + 1, wait);
+    pass(h, 200);
+    cr_assert_str_eq(hand_answers(h), "");
+    pass(h, 200);
+    cr_assert_str_eq(hand_answers(h), ":0");
+    ASK(h, EU, "TRUCE.WAIT nonsense 10", "-ERR the token is no version vector: take it from TRUCE.TOKEN");
+    ASK(h, EU, "TRUCE.WAIT - -1", "-ERR timeout is negative");
+    ASK(h, EU, "TRUCE.WAIT - 0 0 0", "-ERR wrong number of arguments for 'truce.wait' command");
+    hand_close(h);
+}
