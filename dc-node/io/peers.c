@@ -147,8 +147,7 @@ static void take_hello(struct connection *c, const struct message *m) {
         return;
     }
     c->peer = peer;
-    const struct fault *f = &c->all->faults.of[peer];
-    if (f->cut_in || f->cut_out) {
+    if (fault_bars(&c->all->faults.of[peer])) {
         c->ignored = true;
     } else if (!replaces(c, m->hello.run)) {
         snprintf(why, sizeof why, "another process is %s, and alive", name_of(c->all, peer));
@@ -281,8 +280,7 @@ static void dialed(void *arg, struct nng_stream *raw) {
     uint32_t peer = (uint32_t)(p - l->peers);
     struct connection *c = connection_make(l, raw, peer);
     p->shaking = c;
-    const struct fault *f = &l->faults.of[peer];
-    c->ignored = f->cut_in || f->cut_out;
+    c->ignored = fault_bars(&l->faults.of[peer]);
     if (!c->ignored) send_hello(c);
     stream_read(c->stream, HELLO_BYTES_MAX);
 }
@@ -329,9 +327,27 @@ void peers_resume(struct peers *l) {
     }
 }
 
+static void disconnect(struct peers *l, struct slice name, struct buf *reply) {
+    bool chosen[NODES_MAX] = {false};
+    if (!faults_peers(&l->faults, name, true, chosen)) {
+        buf_text(reply, "-ERR TRUCE.FAULT: no such datacenter or node\r\n");
+        return;
+    }
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++)
+        if (chosen[i] && l->peers[i].live) stream_close(l->peers[i].live->stream, "disconnected by order");
+    buf_text(reply, "+OK\r\n");
+}
+
+void peers_command(struct peers *l, const struct slice *argv, uint32_t argc, struct buf *reply) {
+    if (argc == 3 && slice_is(argv[1], "disconnect"))
+        disconnect(l, argv[2], reply);
+    else if (faults_command(&l->faults, argv, argc, reply))
+        peers_healed(l);
+}
+
 void peers_healed(struct peers *l) {
     for (struct connection *c = l->strangers; c; c = c->next)
-        if (c->ignored) stream_close(c->stream, "the cut is healed");
+        if (c->ignored && !(c->peer < NODES_MAX && fault_bars(&l->faults.of[c->peer]))) stream_close(c->stream, "the cut is healed");
     for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
         struct peer *p = &l->peers[i];
         if (p->dialer && !p->live && !p->shaking) dialer_try(p->dialer, true);

@@ -48,6 +48,8 @@ void peers_send(struct peers *l, uint32_t peer, struct slice frames);
 void peers_drop(struct peers *l, uint32_t peer, const char *why); /* the peer sent what must not be applied */
 void peers_resume(struct peers *l);
 void peers_healed(struct peers *l); /* dials at once whoever is missing */
+/* TRUCE.FAULT about links: what faults_command() takes, and DISCONNECT <dc|node|*>: connections end, and come again. Appends the reply. */
+void peers_command(struct peers *l, const struct slice *argv, uint32_t argc, struct buf *reply);
 void peers_tick(struct peers *l);
 uint64_t peers_wake_us(const struct peers *l);
 void peers_stop(struct peers *l); /* closes all; streams_finish() waits for their end */
