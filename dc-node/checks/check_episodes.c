@@ -14,7 +14,7 @@ struct h_episode {
     uint32_t count;
     struct dot number;
     bool open;
-    uint32_t told; /* nodes whose journal has it, a bit each */
+    h_nodes told; /* nodes whose journal has it */
 };
 struct h_episodes {
     struct h_episode *e;
@@ -171,7 +171,7 @@ static void check_members(struct history *h, struct h_episodes *s, uint32_t node
         history_fail(h, "I7", "in the journal of node %u episode %s of %.*s is %s", node, h_dot(h, e->number), WIDTH(k->name),
                      ep->open ? "open, but its versions are not there any more, or are equal" : "closed, but versions of different content stand");
     if (e->told >> node & 1) history_fail(h, "I7", "the journal of node %u has episode %s twice", node, h_dot(h, e->number));
-    e->told |= UINT32_C(1) << node;
+    e->told |= (h_nodes)1 << node;
 }
 
 void check_episode(struct history *h, struct h_episodes *s, uint32_t node, const struct episode *ep, const struct origins *t) {

@@ -31,7 +31,7 @@ void check_journaled(struct history *h, uint32_t node, const struct loss *l, con
     }
     if (!slice_equal(op->value, l->loser.content) || e->stamp != l->loser.stamp)
         history_fail(h, "I2", "node %u's journal has another value for %s than was written", node, h_dot(h, dot));
-    op->journaled |= UINT32_C(1) << node;
+    op->journaled |= (h_nodes)1 << node;
     op->by_type |= l->outcome == LOSS_TYPE;
 }
 
@@ -70,7 +70,7 @@ static bool is_delete_beside_delete(const struct history *h, const struct h_op *
 static void check_left_unseen(struct history *h, const struct h_op *op) {
     const struct h_change *v = op->change;
     struct slice key = h->keys[v->key].name;
-    uint32_t all = (UINT32_C(1) << h->nodes_count) - 1;
+    h_nodes all = h->nodes_count < NODES_MAX ? ((h_nodes)1 << h->nodes_count) - 1 : ~(h_nodes)0;
     if (op->journaled == all || (op->journaled != 0 && was_reaped(h, v->key)) || has_changed_form(&h->keys[v->key])) return;
     if (is_delete_beside_delete(h, op)) return;
     if (op->by_type) return; /* it was hidden only where the other type was there when it left */
@@ -125,14 +125,14 @@ struct h_event *check_write(struct history *h, uint32_t key, uint32_t from, stru
     if (outcome != OUTCOME_OK) return made;
     if (!made)
         history_fail(h, "I2", "%.*s was acknowledged, but no event wrote it", WIDTH(value));
-    else if (promised && !vv_covers(&h->nodes[0].vv, made->dot))
+    else if (promised && !made->gone && !vv_covers(&h->nodes[0].vv, made->dot))
         history_fail(h, "I2", "%.*s was acknowledged, but its event %s is lost", WIDTH(value), h_dot(h, made->dot));
     return made;
 }
 
 void check_replicas(struct history *h, const struct h_event *e, uint64_t replicas) {
     uint64_t have = 0;
-    for (uint32_t i = 0; i < h->nodes_count; i++) have += vv_covers(&h->nodes[i].made, e->dot);
+    for (uint32_t i = 0; i < h->nodes_count; i++) have += vv_covers(&h->nodes[i].made, e->dot) || vv_covers(&h->nodes[i].had, e->dot);
     if (replicas + 1 > have)
         history_fail(h, "I2", "WAIT says that %llu other nodes have %s on disk, but with its own only %llu do", (unsigned long long)replicas,
                      h_dot(h, e->dot), (unsigned long long)have);

@@ -52,8 +52,14 @@ void history_destroy(struct history *h) {
         vv_finish(&h->nodes[i].synced);
         vv_finish(&h->nodes[i].made);
         vv_finish(&h->nodes[i].latest);
+        vv_finish(&h->nodes[i].had);
         free(h->nodes[i].refs);
     }
+    for (uint32_t i = 0; i < h->backups_count; i++) {
+        vv_finish(&h->backups[i].made);
+        vv_finish(&h->backups[i].latest);
+    }
+    free(h->backups);
     free(h->nodes);
     free(h->digests);
     origins_destroy(h->origins);
@@ -301,6 +307,38 @@ void history_started(struct history *h, uint32_t node, const struct vv *vv, cons
 }
 
 void history_stopped(struct history *h, uint32_t node) { h->nodes[node].alive = false; }
+
+void history_backed_up(struct history *h, uint32_t node, uint32_t backup) {
+    h->backups = xrealloc(h->backups, (h->backups_count + 1) * sizeof *h->backups);
+    struct h_backup *b = &h->backups[h->backups_count++];
+    *b = (struct h_backup){.number = backup};
+    vv_copy(&b->made, &h->nodes[node].made);
+    vv_copy(&b->latest, &h->nodes[node].latest);
+}
+
+static bool is_on_a_disk(const struct history *h, struct dot d) {
+    for (uint32_t i = 0; i < h->nodes_count; i++)
+        if (vv_covers(&h->nodes[i].made, d)) return true;
+    return false;
+}
+
+void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
+    struct h_node *n = &h->nodes[node];
+    struct vv before = {0};
+    vv_copy(&before, &n->latest);
+    vv_join(&n->had, &n->made);
+    vv_clear(&n->made);
+    vv_clear(&n->latest);
+    for (uint32_t i = 0; backup != 0 && i < h->backups_count; i++) {
+        if (h->backups[i].number != backup) continue;
+        vv_copy(&n->made, &h->backups[i].made);
+        vv_copy(&n->latest, &h->backups[i].latest);
+    }
+    vv_copy(&n->synced, &n->made);
+    for (uint32_t i = 0; i < h->events_count; i++)
+        if (vv_covers(&before, h->events[i]->dot) && !is_on_a_disk(h, h->events[i]->dot)) h->events[i]->gone = true;
+    vv_finish(&before);
+}
 
 bool history_is_sibling(const struct history *h, const struct vv *vv, const struct h_change *v) {
     if (v->op == CHANGE_REAP || v->op == CHANGE_RECORD || !h_in(vv, v)) return false;

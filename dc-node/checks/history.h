@@ -10,6 +10,8 @@
 struct h_event;
 struct h_change;
 
+__extension__ typedef unsigned __int128 h_nodes; /* a bit for each node */
+
 /* What a change does to one cell. A change of a whole row is one that puts CELL_ROW. */
 struct h_op {
     struct h_change *change;
@@ -19,10 +21,10 @@ struct h_op {
     amount_t amount;          /* OP_COUNT: how much more, by itself */
     struct dot *resets;       /* OP_RESET: increments of these origins, up to these numbers */
     uint32_t resets_count;
-    bool known;         /* its version: somebody who saw it overwrote it */
-    uint32_t journaled; /* its version: nodes whose journal holds it, a bit each */
-    bool by_type;       /* ... as an element of a type that was hidden */
-    uint8_t expiry[8];  /* room for its time, where a whole row became cells */
+    bool known;        /* its version: somebody who saw it overwrote it */
+    h_nodes journaled; /* its version: nodes whose journal holds it */
+    bool by_type;      /* ... as an element of a type that was hidden */
+    uint8_t expiry[8]; /* room for its time, where a whole row became cells */
 };
 
 struct h_change {
@@ -55,6 +57,7 @@ struct h_event {
     uint32_t node, run;
     uint64_t wall_ms; /* of its node, when it was made */
     uint32_t index;   /* in order of making, which is a causal order */
+    bool gone;        /* a disk was wiped or replaced, and no other held it then */
 };
 
 struct h_source {
@@ -99,6 +102,7 @@ struct h_node {
     origin_ref *refs; /* engine's ref -> history's */
     uint32_t refs_count;
     struct vv synced, made, latest; /* what survives a crash of the machine, of the process; what may at most */
+    struct vv had;                  /* what disks held that were wiped or replaced since */
     uint64_t wall_ms_greatest;
 };
 
@@ -106,6 +110,12 @@ struct h_digest {
     uint64_t vv_hash, digest;
     uint32_t node;
     bool used;
+};
+
+/* What a disk held when it was copied. */
+struct h_backup {
+    uint32_t number;
+    struct vv made, latest;
 };
 
 struct history {
@@ -126,6 +136,8 @@ struct history {
     uint32_t nodes_count;
     struct h_digest *digests;
     uint32_t digests_count, digests_size;
+    struct h_backup *backups;
+    uint32_t backups_count;
     char failure[2048]; /* empty: nothing is wrong. "I4: ..." */
 };
 
@@ -146,6 +158,10 @@ bool h_makes_version(const struct h_op *op); /* of a whole row or of a register 
 /* The node runs from now on, with the state of this VV. */
 void history_started(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t);
 void history_stopped(struct history *h, uint32_t node);
+/* The node's disk was copied, under that number. */
+void history_backed_up(struct history *h, uint32_t node, uint32_t backup);
+/* Its disk is that copy now; 0: it is empty. What no other disk holds is gone, and nobody promises it any more. */
+void history_replaced(struct history *h, uint32_t node, uint32_t backup);
 /* A node applies an event: it is recorded when it is its own, looked up when not. NULL: nobody made it, or its content differs (I10 is reported). */
 struct h_event *history_applies(struct history *h, uint32_t node, const struct event *e, bool own, const struct origins *t, uint64_t wall_ms);
 /* Afterwards: the oracle's rows of that node. */

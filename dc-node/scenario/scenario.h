@@ -7,6 +7,7 @@
  * Pure: no clock, no network; scenario_load() alone reads a file. */
 #pragma once
 #include "../../schemas/cluster.h"
+#include "../../topology/sides.h"
 #include "../sim/world.h"
 
 #include <jansson.h>
@@ -99,8 +100,6 @@ struct predicate {
 
 /* ---- steps ---- */
 
-enum disk_state { DISK_OK, DISK_FULL, DISK_SLOW, DISK_FAILING };
-
 struct step {
     enum step_verb verb;
     uint32_t number, line; /* in the file, from 1; line 0: not known */
@@ -110,15 +109,13 @@ struct step {
      * time of its own. */
     enum { WHEN_NEXT, WHEN_AT, WHEN_AFTER } when;
     uint64_t when_us;
-    bool nodes[NODES_MAX]; /* DO, KILL ... DISK, WORKLOAD: which */
-    struct sides {
-        bool a[NODES_MAX], b[NODES_MAX]; /* nodes of each side; no node is on both */
-        bool one_way;                    /* from a to b alone */
-    } sides;                             /* CUT, CLOG, HEAL, SLOW, DISCONNECT */
-    struct link_options link;            /* SLOW */
-    bool power;                          /* KILL */
-    const char *name;                    /* BACKUP, RESTORE: of the backup; WORKLOAD: its own, else its kind */
-    int64_t skew_ms;                     /* SKEW */
+    bool nodes[NODES_MAX];    /* DO, KILL ... DISK, WORKLOAD: which */
+    struct sides sides;       /* CUT, CLOG, HEAL, SLOW, DISCONNECT */
+    bool everywhere;          /* HEAL `*`: all links; the sides are empty */
+    struct link_options link; /* SLOW */
+    bool power;               /* KILL */
+    const char *name;         /* BACKUP, RESTORE: of the backup; WORKLOAD: its own, else its kind */
+    int64_t skew_ms;          /* SKEW */
     int32_t drift_ppm;
     bool frozen;
     enum disk_state disk;       /* DISK */
@@ -130,10 +127,14 @@ struct step {
     /* DO */
     bool at_leader;      /* a `dc` was named: the leader if it runs */
     const char *command; /* quoting as in redis-cli; `$name` is a saved reply */
-    const char *client;  /* `client`: its own connection, kept; NULL: the node's own */
-    const char *save;    /* `as`: the reply is kept under this name */
-    const char *label;   /* `label`: the event that it makes is known by it to `knows` */
-    const char **knows;  /* `knows`: labels; the write's context is just what these knew and they themselves */
+    /* `"do": ["HSET a x 1", "INCR b"]`: one transaction, sent as MULTI ... EXEC on one connection; the reply is that of EXEC. Under `knows` it waits
+     * until the node has what they cover, and is sent without a context of its own. NULL: a single command; else `command` is the first of them. */
+    const char **transaction;
+    uint32_t transaction_count;
+    const char *client; /* `client`: its own connection, kept; NULL: the node's own */
+    const char *save;   /* `as`: the reply is kept under this name */
+    const char *label;  /* `label`: the event that it makes is known by it to `knows` */
+    const char **knows; /* `knows`: labels; the write's context is just what these knew and they themselves */
     uint32_t knows_count;
     bool knows_given; /* an empty list: it knows nothing */
     struct compare compare[COMPARISONS_MAX];

@@ -8,6 +8,7 @@
 
 #define LIMIT_US 1000000u /* when the real world gives a handler up */
 #define SLOW_US  900000u
+#define FILE_US  1000u /* what a handler from a file takes */
 
 enum nature {
 #define X(name, base, NATURE, doc) NATURE_##NATURE,
@@ -24,16 +25,26 @@ static const struct {
 };
 #define KNOWN_COUNT (sizeof known / sizeof *known)
 
+static const struct known_handler *find_known(const struct world *w, const char *name) {
+    for (uint32_t i = 0; i < w->options.known_count; i++)
+        if (strcmp(w->options.known[i].name, name) == 0) return &w->options.known[i];
+    return NULL;
+}
+
 void sim_handlers_offer(struct world *w, uint32_t node) {
-    struct known_handler list[KNOWN_COUNT] = {0};
+    uint32_t count = 0;
+    struct known_handler *list = xcalloc(w->options.known_count + KNOWN_COUNT, sizeof *list);
+    for (uint32_t i = 0; i < w->options.known_count; i++) list[count++] = w->options.known[i];
     for (size_t i = 0; i < KNOWN_COUNT; i++) {
-        snprintf(list[i].name, sizeof list[i].name, "%s", known[i].name);
-        list[i].hash = hash64(slice_text(known[i].name));
-        list[i].usable = true;
-        list[i].wants_base = known[i].wants_base;
+        if (find_known(w, known[i].name)) continue;
+        snprintf(list[count].name, sizeof list[count].name, "%s", known[i].name);
+        list[count].hash = hash64(slice_text(known[i].name));
+        list[count].usable = true;
+        list[count++].wants_base = known[i].wants_base;
     }
-    uint32_t count = w->options.without_handlers[node] ? 0 : KNOWN_COUNT;
+    if (w->options.without_handlers[node]) count = 0;
     node_step(w, &w->nodes[node], &(struct input){.type = INPUT_HANDLERS, .handlers = list, .handlers_count = count});
+    free(list);
 }
 
 /* ---- answers ---- */
@@ -144,23 +155,33 @@ static uint64_t delay_us(struct world *w, enum nature nature) {
     return us + (nature == NATURE_LOOP ? LIMIT_US : nature == NATURE_SLOW ? SLOW_US : 0);
 }
 
-void sim_handlers_ask(struct world *w, uint32_t node, const struct handler_run *run) {
-    struct buf out = {0};
+/* Of a simulated handler; *ret_us: how long it takes. */
+static void ask_simulated(struct world *w, uint32_t node, const struct handler_run *run, struct buf *out, uint64_t *ret_us) {
     struct handler_request q;
     size_t nature = 0;
     while (nature < KNOWN_COUNT && strcmp(known[nature].name, run->name) != 0) nature++;
     if (nature == KNOWN_COUNT || run->hash != hash64(slice_text(run->name)))
-        put_words(HANDLER_ABSENT, "there is none of that name", &out);
+        put_words(HANDLER_ABSENT, "there is none of that name", out);
     else if (handler_request_decode(&q, run->request)) {
-        answer(w, node, (enum nature)nature, &q, &out);
+        answer(w, node, (enum nature)nature, &q, out);
         handler_request_finish(&q);
     } else {
-        put_words(HANDLER_FAILED, "could not be asked: the request is malformed", &out);
+        put_words(HANDLER_FAILED, "could not be asked: the request is malformed", out);
     }
+    *ret_us = delay_us(w, (enum nature)nature);
+}
+
+void sim_handlers_ask(struct world *w, uint32_t node, const struct handler_run *run) {
+    struct buf out = {0};
+    uint64_t us = FILE_US;
+    const struct known_handler *file = find_known(w, run->name);
+    if (file && file->hash == run->hash && w->options.ask_handler)
+        w->options.ask_handler(w->options.ask_arg, run->name, run->request, &out);
+    else
+        ask_simulated(w, node, run, &out, &us);
     struct frame *f = xmalloc(sizeof *f + out.n);
     f->n = out.n;
-    memcpy(f->bytes, out.p, out.n);
+    if (out.n > 0) memcpy(f->bytes, out.p, out.n);
     buf_finish(&out);
-    world_schedule(w, w->now_us + delay_us(w, (enum nature)nature),
-                   (struct happening){.kind = HAPPENS_HANDLED, .a = node, .b = w->nodes[node].run, .x = run->id, .p = f});
+    world_schedule(w, w->now_us + us, (struct happening){.kind = HAPPENS_HANDLED, .a = node, .b = w->nodes[node].run, .x = run->id, .p = f});
 }

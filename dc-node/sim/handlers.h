@@ -17,6 +17,6 @@
     X("loop", false, LOOP, "gives no answer in time")                                                                                                \
     X("garbage", false, GARBAGE, "answers with bytes that are no answer")
 
-/* Steps a node with what it has. */
+/* Steps a node with what it has: these, and those of world_options.known, which go before a simulated one of the same name. */
 void sim_handlers_offer(struct world *w, uint32_t node);
 void sim_handlers_ask(struct world *w, uint32_t node, const struct handler_run *run);

@@ -71,6 +71,7 @@ static void send_frame(struct world *w, uint32_t from, uint32_t to, uint32_t epo
     const struct link_options *o = &ch->options;
     w->counts.frames++;
     w->counts.bytes += bytes.n;
+    if (w->watcher.sends) w->watcher.sends(w->watcher.arg, from, to, bytes.n);
     if (ch->cut || (o->loss_ppm > 0 && prng_chance(&w->network, o->loss_ppm, 1000000))) return;
     struct frame *f = frame_copy(bytes);
     if (o->corrupt_ppm > 0 && prng_chance(&w->network, o->corrupt_ppm, 1000000)) {
@@ -142,6 +143,7 @@ static void lower(struct world *w, uint32_t node, uint32_t peer) {
     if (epoch == 0) return;
     c->end[node > peer].up = 0;
     trace_note(w, node, "link down", peer);
+    if (w->watcher.linked) w->watcher.linked(w->watcher.arg, node, peer, false);
     node_input(w, &w->nodes[node], (struct waiting_input){.type = INPUT_LINK_DOWN, .peer = peer, .epoch = epoch});
 }
 
@@ -182,6 +184,7 @@ void network_link(struct world *w, uint32_t node, uint32_t peer, uint32_t epoch,
     c->end[node > peer].up = epoch;
     c->end[node > peer].heard_us = w->now_us;
     trace_note(w, node, "link up", peer);
+    if (w->watcher.linked) w->watcher.linked(w->watcher.arg, node, peer, true);
     node_input(w, &w->nodes[node], (struct waiting_input){.type = INPUT_LINK_UP, .peer = peer, .epoch = epoch});
     suspect(w, node, peer); /* the other end may have missed it */
 }

@@ -160,9 +160,11 @@ void node_wake(struct world *w, struct node *n, uint64_t at_us) {
 static bool commit(struct world *w, struct node *n, enum world_commit how) {
     struct store *s = sim_store_base(n->store);
     w->counts.commits++;
+    disk_meddle(w, n);
     bool made = s->ops->commit(s, &n->updates->commit, engine_origins(n->engine), how == WORLD_COMMIT_SYNCED) == 0;
     if (!made) how = WORLD_COMMIT_DOUBTFUL;
-    if (w->watcher.committed) w->watcher.committed(w->watcher.arg, n->index, how);
+    if (made && w->watcher.persisted) w->watcher.persisted(w->watcher.arg, n->index, &n->updates->commit);
+    if (w->watcher.committed && (made || n->disk != DISK_FULL)) w->watcher.committed(w->watcher.arg, n->index, how);
     return made;
 }
 
@@ -214,7 +216,7 @@ void node_stage(struct world *w, struct node *n, enum stage stage) {
         n->updates = engine_updates(n->engine);
         trace_updates(w, n, n->updates);
         if (n->updates->commit_needed)
-            stage_in(w, n, STAGE_COMMIT, world_draw(&w->disk, w->options.disk_us_max));
+            stage_in(w, n, STAGE_COMMIT, disk_commit_us(w, n));
         else
             stage_in(w, n, STAGE_SEND, 0);
         break;
@@ -254,9 +256,13 @@ static void on_applied(void *arg, const struct event *e, bool own) {
     w->watcher.applied(w->watcher.arg, n->index, e, own);
 }
 
-void world_start(struct world *w, uint32_t node) {
+bool world_start(struct world *w, uint32_t node) {
     struct node *n = &w->nodes[node];
-    if (node_alive(n)) return;
+    if (node_alive(n)) return true;
+    if (n->disk == DISK_FULL) {
+        trace_note(w, node, "its disk is full: it does not start", n->run);
+        return false;
+    }
     n->run++;
     sim_store_sync(n->store); /* RocksDB writes out what it recovers when it opens */
     uint64_t uptime = world_draw(&w->entropy, 1000000);
@@ -268,6 +274,7 @@ void world_start(struct world *w, uint32_t node) {
         .store = sim_store_base(n->store),
         .entropy = prng_next(&w->entropy),
         .planted_bug = w->options.planted_bug,
+        .returning = n->returning,
     };
     struct buf why = {0};
     if (engine_create(&n->engine, &o, node_now(w, n), &why) != 0) {
@@ -275,7 +282,7 @@ void world_start(struct world *w, uint32_t node) {
         buf_u8(&why, 0);
         if (w->watcher.broken) w->watcher.broken(w->watcher.arg, node, (const char *)why.p);
         buf_finish(&why);
-        return;
+        return false;
     }
     buf_finish(&why);
     n->watch_arg[0] = w;
@@ -285,11 +292,13 @@ void world_start(struct world *w, uint32_t node) {
     if (w->options.handlers) sim_handlers_offer(w, node);
     network_node_awake(w, node);
     wake_when_due(w, n);
+    return true;
 }
 
 static void forget_engine(struct world *w, struct node *n) {
     engine_observe(n->engine, (struct engine_observer){0});
     if (engine_flushing(n->engine)) engine_step(n->engine, &(struct input){.type = INPUT_FLUSHED, .now = node_now(w, n)});
+    n->returning = engine_returning(n->engine);
     engine_destroy(n->engine);
     n->engine = NULL;
     door_clear(n);

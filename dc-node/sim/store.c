@@ -55,7 +55,7 @@ struct sim_store {
     struct undo *undo;
     size_t undo_n, undo_cap;
     uint64_t fail_in; /* 0: never */
-    bool fail_applied, failed;
+    bool fail_applied, failed, full;
 };
 
 static struct sim_store *of(struct store *s) { return (struct sim_store *)s; }
@@ -318,6 +318,10 @@ static void apply_commit(struct sim_store *s, const struct commit *c, const stru
 
 static int commit(struct store *base, const struct commit *c, const struct origins *t, bool sync) {
     struct sim_store *s = of(base);
+    if (s->full) {
+        snprintf(base->why, sizeof base->why, "simulated: no space is left on the disk");
+        return STORE_FAILED;
+    }
     if (s->failed || (s->fail_in > 0 && --s->fail_in == 0)) {
         if (!s->failed && s->fail_applied) apply_commit(s, c, t);
         s->failed = true;
@@ -357,6 +361,8 @@ void sim_store_fail_commits(struct sim_store *s, uint64_t n, bool applied) {
     s->fail_in = n;
     s->fail_applied = applied;
 }
+
+void sim_store_fill(struct sim_store *s, bool full) { s->full = full; }
 
 /* ---- flushes ---- */
 
@@ -465,6 +471,32 @@ struct sim_store *sim_store_create(void) {
 
 struct store *sim_store_base(struct sim_store *s) {
     return &s->base;
+}
+
+static struct table table_copy(const struct table *t) {
+    struct table c = {.records = xmalloc(t->n * sizeof(struct record *) + 1), .n = t->n, .cap = t->n};
+    for (size_t i = 0; i < t->n; i++) c.records[i] = record_create(record_name(t->records[i]), record_value(t->records[i]));
+    return c;
+}
+
+struct sim_store *sim_store_copy(const struct sim_store *s) {
+    struct sim_store *c = sim_store_create();
+    for (origin_ref o = 0; o < s->logs_count; o++)
+        for (size_t i = 0; i < s->logs[o].n; i++) {
+            struct slice from = s->logs[o].blocks[i].bytes;
+            uint8_t *bytes = xmalloc(from.n);
+            memcpy(bytes, from.p, from.n);
+            struct log_record r = {s->logs[o].blocks[i].first, s->logs[o].blocks[i].last, SLICE(bytes, from.n)};
+            log_insert(log_of(c, origins_get(s->origins, o)), r);
+        }
+    c->rows = table_copy(&s->rows);
+    c->tombstones = table_copy(&s->tombstones);
+    c->expiries = table_copy(&s->expiries);
+    c->losses = table_copy(&s->losses);
+    c->metas = table_copy(&s->metas);
+    buf_put(&c->checkpoint, s->checkpoint.p, s->checkpoint.n);
+    c->commits = s->commits;
+    return c;
 }
 
 void sim_store_destroy(struct sim_store *s) {

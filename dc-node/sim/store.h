@@ -9,6 +9,8 @@
 struct sim_store;
 struct sim_store *sim_store_create(void);
 void sim_store_destroy(struct sim_store *s); /* NULL is accepted */
+/* A store of its own with what was committed to this one, all of it durable; a flush under way is not part of it. */
+struct sim_store *sim_store_copy(const struct sim_store *s);
 struct store *sim_store_base(struct sim_store *s);
 
 /* Everything committed so far becomes durable: what `sync` of the last commit would have done. */
@@ -25,6 +27,9 @@ void sim_store_crash(struct sim_store *s, enum crash kind, struct prng *p);
 
 /* The n-th commit from now (1: the next) and all later ones fail until the next crash; the first that fails may be there after it, when `applied`. */
 void sim_store_fail_commits(struct sim_store *s, uint64_t n, bool applied);
+
+/* Until further notice every commit is refused, and nothing of it is there afterwards: there is no room. */
+void sim_store_fill(struct sim_store *s, bool full);
 
 /* Commits made since the store was created, and how many of them are there (fewer after a crash of the machine). */
 uint64_t sim_store_commits(const struct sim_store *s);

@@ -44,6 +44,7 @@ void world_destroy(struct world *w) {
     for (uint32_t i = 0; i < w->nodes_count; i++) node_finish(w, &w->nodes[i]);
     clients_finish(w);
     network_finish(w);
+    disks_finish(w);
     while (happenings_first(&w->happenings)) {
         struct happening h = happenings_take(&w->happenings);
         happening_free(&h);
@@ -58,6 +59,7 @@ void world_destroy(struct world *w) {
 
 uint64_t world_now_us(const struct world *w) { return w->now_us; }
 void world_stop(struct world *w) { w->stopped = true; }
+void world_go_on(struct world *w) { w->stopped = false; }
 bool world_stopped(const struct world *w) { return w->stopped; }
 
 void world_schedule(struct world *w, uint64_t at_us, struct happening h) {

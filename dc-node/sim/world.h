@@ -25,6 +25,11 @@ struct world_options {
     bool handlers;                    /* nodes have the simulated handlers (handlers.h) ... */
     bool without_handlers[NODES_MAX]; /* ... but these */
     uint64_t handler_us_max;          /* an answer takes 0..this; what is slow, or loops, longer */
+    /* Handlers that are no simulated ones: nodes have them too, and `ask_handler` runs one and appends its handler_answer_encode(); it takes 1 ms. */
+    const struct known_handler *known;
+    uint32_t known_count;
+    void (*ask_handler)(void *arg, const char *name, struct slice request, struct buf *answer);
+    void *ask_arg;
 };
 /* Options for a calm world: what a test starts from. */
 struct world_options world_calm(const struct cluster *c, uint64_t seed);
@@ -44,6 +49,11 @@ struct world_watcher {
     void (*stepped)(void *arg, uint32_t node);                                  /* after every step */
     void (*committed)(void *arg, uint32_t node, enum world_commit how);         /* everything applied so far */
     void (*broken)(void *arg, uint32_t node, const char *why);                  /* the engine said fatal, or cannot recover */
+    void (*backed_up)(void *arg, uint32_t node, uint32_t backup);               /* by number */
+    void (*replaced)(void *arg, uint32_t node, uint32_t backup);                /* its disk is what that backup has; 0: it was wiped */
+    void (*persisted)(void *arg, uint32_t node, const struct commit *c);        /* it is in the store */
+    void (*linked)(void *arg, uint32_t node, uint32_t peer, bool up);           /* the node sees a connection come or go */
+    void (*sends)(void *arg, uint32_t node, uint32_t peer, size_t bytes);       /* a frame, lost or not */
 };
 
 struct world *world_create(const struct world_options *o, const struct world_watcher *watcher);
@@ -54,6 +64,7 @@ uint64_t world_now_us(const struct world *w);
 /* Runs everything due up to then, the clock ends there; sooner after world_stop(). */
 void world_run(struct world *w, uint64_t until_us);
 void world_stop(struct world *w);
+void world_go_on(struct world *w); /* after world_stop() */
 bool world_stopped(const struct world *w);
 /* Calls back at a time. */
 void world_at(struct world *w, uint64_t at_us, void (*call)(struct world *w, void *arg, uint64_t number), void *arg, uint64_t number);
@@ -61,12 +72,25 @@ void world_at(struct world *w, uint64_t at_us, void (*call)(struct world *w, voi
 bool world_settle(struct world *w, uint64_t max_us);
 
 /* ---- nodes ---- */
-void world_start(struct world *w, uint32_t node);
+/* False: its disk is full, or it cannot recover. */
+bool world_start(struct world *w, uint32_t node);
 void world_kill(struct world *w, uint32_t node, enum crash kind);
 /* The n-th commit from now fails, and with it the node; `applied`: what failed is there after a restart. */
 void world_fail_commit(struct world *w, uint32_t node, uint64_t n, bool applied);
 void world_pause(struct world *w, uint32_t node);
 void world_resume(struct world *w, uint32_t node);
+/* Of a node that does not run (false: it does): its disk is empty now, or what a backup has. When it starts it returns (engine_returning). */
+bool world_wipe(struct world *w, uint32_t node);
+bool world_restore(struct world *w, uint32_t node, const char *name); /* false: or there is no backup of that name and node */
+/* What is on its disk now is kept under this name; what was kept under it before goes. */
+void world_backup(struct world *w, uint32_t node, const char *name);
+enum disk_state {
+    DISK_OK,
+    DISK_FULL,    /* commits fail and are not there afterwards, and with the first the node stops; it does not start */
+    DISK_SLOW,    /* a commit takes 0..us */
+    DISK_FAILING, /* the next commit fails, and with it the node; what failed is there after a restart, or not */
+};
+void world_disk(struct world *w, uint32_t node, enum disk_state state, uint64_t us);
 bool world_alive(const struct world *w, uint32_t node);
 bool world_paused(const struct world *w, uint32_t node);
 uint32_t world_run_of(const struct world *w, uint32_t node); /* how many times it was started */

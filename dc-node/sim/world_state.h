@@ -26,6 +26,9 @@ struct node {
     struct sim_store *store;
     uint32_t run;
     bool paused, refuses, flush_done;
+    bool returning; /* its disk lacks what it had once: kept while it does not run */
+    enum disk_state disk;
+    uint64_t disk_us; /* DISK_SLOW */
     uint64_t boot_us; /* world time at which its monotonic clock showed 0 */
     uint64_t wake_at; /* a WAKE is under way for then; 0: none */
 
@@ -88,6 +91,13 @@ struct client {
     uint64_t arrival_us, return_us; /* of the latest request and reply: they stay in order */
 };
 
+struct backup {
+    struct backup *next;
+    uint32_t node, number;
+    struct sim_store *store;
+    char name[]; /* zero-terminated */
+};
+
 struct world {
     struct world_options options;
     struct world_watcher watcher;
@@ -98,6 +108,8 @@ struct world {
     struct connection *connections; /* lower * nodes_count + higher */
     struct client *clients;
     uint32_t clients_count, clients_cap;
+    struct backup *backups;
+    uint32_t backups_count; /* that were ever made */
     uint64_t sessions_count, requests_count;
     struct happenings happenings;
     uint64_t now_us;
@@ -129,6 +141,12 @@ void node_flushed(struct world *w, struct node *n);
 void node_handled(struct world *w, struct node *n, uint64_t handler_run, struct frame *answer); /* takes the frame */
 void node_step(struct world *w, struct node *n, struct input *in);
 bool node_alive(const struct node *n);
+
+/* ---- disks.c ---- */
+void disks_finish(struct world *w);
+uint64_t disk_commit_us(struct world *w, const struct node *n);
+/* Before a commit. */
+void disk_meddle(struct world *w, struct node *n);
 
 /* ---- network.c ---- */
 void network_init(struct world *w);
