@@ -1,4 +1,5 @@
 #include "local.h"
+#include "data_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PEER_PORT_OFFSET 100
@@ -74,21 +74,6 @@ static json_t *plan_json(const struct local_plan *p, const char *name) {
     return json_pack("{s:s, s:b, s:I, s:o}", "cluster", name, "fsync", p->fsync, "memory_mb", (json_int_t)p->memory_mb, "datacenters", dcs);
 }
 
-/* The directory and those above it. */
-static bool make_dirs(const char *dir) {
-    char *path = xstrdup(dir);
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/') continue;
-        *p = '\0';
-        mkdir(path, 0777);
-        *p = '/';
-    }
-    struct stat st;
-    bool ok = mkdir(path, 0777) == 0 || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
-    free(path);
-    return ok;
-}
-
 bool local_exists(const char *dir) {
     char *path = path_of(dir, "cluster.json", NULL);
     bool exists = access(path, F_OK) == 0;
@@ -109,7 +94,7 @@ static void add_handlers_dir(json_t *file, const char *dir) {
 bool local_write(const char *dir, const struct local_plan *p, struct buf *why) {
     char *path = path_of(dir, "cluster.json", NULL), *fresh = path_of(dir, "cluster.json.new", NULL);
     json_t *file = plan_json(p, "local");
-    bool ok = make_dirs(dir);
+    bool ok = dir_make(dir);
     if (ok) add_handlers_dir(file, dir);
     ok = ok && json_dump_file(file, fresh, JSON_INDENT(2)) == 0 && rename(fresh, path) == 0;
     if (!ok) buf_printf(why, "%s: %s", path, strerror(errno));

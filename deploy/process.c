@@ -5,11 +5,13 @@
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,6 +112,16 @@ char *process_find_program(struct buf *why) {
     return NULL;
 }
 
+/* In the child, before anything else of the node. */
+static void take_setting(const struct process_setting *s, pid_t parent) {
+    if (s->dies_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)) _exit(126);
+    if (s->net_space && setns(s->net_space, CLONE_NEWNET) != 0) _exit(126);
+    if (s->faults)
+        setenv("TRUCE_FAULTS", s->faults, 1);
+    else
+        unsetenv("TRUCE_FAULTS");
+}
+
 /* In the child: nothing is left of the parent but the two paths. */
 static _Noreturn void become_node(const char *program, const char *cluster, const char *name, const char *data, int log, int pid_file) {
     setsid();
@@ -124,14 +136,15 @@ static _Noreturn void become_node(const char *program, const char *cluster, cons
     _exit(127);
 }
 
-pid_t process_start(const struct local *l, uint32_t node, const char *program, struct buf *why) {
+pid_t process_start(const struct local *l, uint32_t node, const char *program, const struct process_setting *s, struct buf *why) {
     char *data = local_node_path(l, node, NULL), *log_path = local_node_path(l, node, "log"), *pid_path = local_node_path(l, node, "pid");
     char *cluster = local_path(l, "cluster.json");
-    pid_t pid = -1;
+    pid_t pid = -1, parent = getpid();
     int log = -1, pid_file = -1;
     if (mkdir(data, 0777) == 0 || errno == EEXIST) log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (log >= 0) pid_file = open(pid_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (pid_file >= 0) pid = fork();
+    if (pid == 0) take_setting(s, parent);
     if (pid == 0) become_node(program, cluster, node_name(l, node), data, log, pid_file);
     if (pid < 0) buf_printf(why, "%s: %s", data, strerror(errno));
     if (log >= 0) close(log);

@@ -19,7 +19,13 @@ bool process_wait_gone(int process, uint32_t timeout_ms);
 
 /* The program dc-node: $TRUCE_DC_NODE, beside this program, or in its build directory. The caller frees; NULL: *why. */
 char *process_find_program(struct buf *why);
+/* How a process is started; all zero: as the cluster has it. */
+struct process_setting {
+    const char *faults;    /* TRUCE.FAULT orders, a line each, that hold from the first moment; NULL: none */
+    bool dies_with_parent; /* it is killed when this program ends, however that comes */
+    int net_space;         /* descriptor of the network namespace that it lives in; 0: this program's */
+};
 /* Starts the node in its own session, output appended to D/<node>/log; it is not running. 0: *why. */
-pid_t process_start(const struct local *l, uint32_t node, const char *program, struct buf *why);
+pid_t process_start(const struct local *l, uint32_t node, const char *program, const struct process_setting *s, struct buf *why);
 /* A child that ended: reaps it and tells why in words, with the last line of its log. */
 bool process_ended(const struct local *l, uint32_t node, pid_t child, struct buf *why);

@@ -72,7 +72,7 @@ static int spawn(struct run *r, const bool chosen[static NODES_MAX], pid_t child
         if (missing[i]) ok = port_free(r->local.cluster, i, &why);
     }
     for (uint32_t i = 0; ok && i < r->local.cluster->nodes_count; i++)
-        if (missing[i]) ok = (children[i] = process_start(&r->local, i, program, &why)) != 0;
+        if (missing[i]) ok = (children[i] = process_start(&r->local, i, program, &(struct process_setting){0}, &why)) != 0;
     if (!ok) fail(r, EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
     buf_finish(&why);
     free(program);
