@@ -31,6 +31,12 @@ static const struct known_handler *find_known(const struct world *w, const char 
     return NULL;
 }
 
+bool sim_handlers_have(const char *name) {
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (strcmp(known[i].name, name) == 0) return true;
+    return false;
+}
+
 void sim_handlers_offer(struct world *w, uint32_t node) {
     uint32_t count = 0;
     struct known_handler *list = xcalloc(w->options.known_count + KNOWN_COUNT, sizeof *list);

@@ -20,3 +20,4 @@
 /* Steps a node with what it has: these, and those of world_options.known, which go before a simulated one of the same name. */
 void sim_handlers_offer(struct world *w, uint32_t node);
 void sim_handlers_ask(struct world *w, uint32_t node, const struct handler_run *run);
+bool sim_handlers_have(const char *name);
