@@ -65,12 +65,12 @@ static json_t *text_json(struct slice s) {
     return text;
 }
 
-json_t *reply_json(const redisReply *reply) {
+json_t *reply_as_json(const redisReply *reply) {
     if (reply->type == REDIS_REPLY_INTEGER) return json_integer(reply->integer);
     if (reply->type == REDIS_REPLY_NIL) return json_null();
     if (reply->type != REDIS_REPLY_ARRAY) return text_json(reply_slice(reply));
     json_t *list = json_array();
-    for (size_t i = 0; i < reply->elements; i++) json_array_append_new(list, reply_json(reply->element[i]));
+    for (size_t i = 0; i < reply->elements; i++) json_array_append_new(list, reply_as_json(reply->element[i]));
     return list;
 }
 

@@ -10,7 +10,7 @@ void reply_print(const redisReply *reply, struct buf *out);
 /* As redis-cli into a pipe: bare text, a line for each element. */
 void reply_print_raw(const redisReply *reply, struct buf *out);
 /* As JSON; text that is no UTF-8 is shown quoted, with \x escapes. The caller owns it. */
-json_t *reply_json(const redisReply *reply);
+json_t *reply_as_json(const redisReply *reply);
 /* "text" with escapes for what cannot be printed. */
 void quote(struct slice s, struct buf *out);
 

@@ -15,7 +15,7 @@
 static json_t *entry_json(const redisReply *entry) {
     json_t *o = json_object();
     for (size_t i = 0; entry->type == REDIS_REPLY_ARRAY && i + 1 < entry->elements; i += 2)
-        if (entry->element[i]->str != NULL) json_object_set_new(o, entry->element[i]->str, reply_json(entry->element[i + 1]));
+        if (entry->element[i]->str != NULL) json_object_set_new(o, entry->element[i]->str, reply_as_json(entry->element[i + 1]));
     return o;
 }
 

@@ -23,7 +23,7 @@ static int run_command(struct run *r, uint32_t node, int argc, const char **argv
     }
     bool error = reply->type == REDIS_REPLY_ERROR;
     json_object_set_new(r->json, "node", json_string(node_name(&r->local, node)));
-    json_object_set_new(r->json, error ? "error" : "reply", reply_json(reply));
+    json_object_set_new(r->json, error ? "error" : "reply", reply_as_json(reply));
     if (plain(r))
         reply_print_raw(reply, &text);
     else

@@ -17,7 +17,7 @@ static json_t *object_of(const redisReply *map) {
     for (size_t i = 0; map->type == REDIS_REPLY_ARRAY && i + 1 < map->elements; i += 2) {
         const redisReply *value = map->element[i + 1];
         if (map->element[i]->str == NULL) continue;
-        json_t *j = value->type == REDIS_REPLY_ARRAY ? json_array() : reply_json(value);
+        json_t *j = value->type == REDIS_REPLY_ARRAY ? json_array() : reply_as_json(value);
         for (size_t k = 0; value->type == REDIS_REPLY_ARRAY && k < value->elements; k++) json_array_append_new(j, object_of(value->element[k]));
         json_object_set_new(o, map->element[i]->str, j);
     }

@@ -42,7 +42,7 @@ Test(print, replies_into_a_pipe_are_bare_text) {
 
 Test(print, replies_as_json_keep_types_and_escape_what_is_no_text) {
     redisReply *reply = read_reply("*4\r\n$2\r\n\xc3\xa4\r\n$1\r\n\xff\r\n:-5\r\n$-1\r\n");
-    json_t *json = reply_json(reply);
+    json_t *json = reply_as_json(reply);
     cr_assert_str_eq(json_string_value(json_array_get(json, 0)), "\xc3\xa4");
     cr_assert_str_eq(json_string_value(json_array_get(json, 1)), "\"\\xff\"");
     cr_assert_eq(json_integer_value(json_array_get(json, 2)), -5);
