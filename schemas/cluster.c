@@ -1,4 +1,5 @@
 #include "cluster.h"
+#include "shown.h"
 #include "text.h"
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <strings.h>
 
 #define FILE_BYTES_MAX (16u * 1024 * 1024)
-#define SHOWN_MAX      60 /* bytes of a file's own text in a message */
 #define PLACE_MAX      256
 #define MIB            (UINT64_C(1024) * 1024)
 #define DAY_MS         (UINT64_C(24) * 60 * 60 * 1000)
@@ -22,38 +22,6 @@ struct loader {
     struct buf *why;
 };
 
-/* Text of the file within a message: one line, not too long. */
-static void put_shown(struct buf *out, const char *text) {
-    for (size_t i = 0; text[i] != '\0'; i++) {
-        if (i == SHOWN_MAX) return buf_text(out, "...");
-        buf_u8(out, (uint8_t)text[i] < 0x20 || text[i] == 0x7f ? '?' : (uint8_t)text[i]);
-    }
-}
-
-/* With its point: 256.0 is not the whole number that was expected. */
-static void put_real(struct buf *out, const json_t *v) {
-    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-    buf_text(out, text == NULL ? "a real number" : text);
-    free(text);
-}
-
-static void put_value(struct buf *out, const json_t *v) {
-    switch (v == NULL ? -1 : (int)json_typeof(v)) {
-    case JSON_OBJECT: return buf_text(out, json_object_size(v) == 0 ? "an empty object" : "an object");
-    case JSON_ARRAY: return buf_text(out, "an array");
-    case JSON_INTEGER: return buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-    case JSON_REAL: return put_real(out, v);
-    case JSON_TRUE: return buf_text(out, "true");
-    case JSON_FALSE: return buf_text(out, "false");
-    case JSON_NULL: return buf_text(out, "null");
-    case JSON_STRING:
-        buf_u8(out, '"');
-        put_shown(out, json_string_value(v));
-        return buf_u8(out, '"');
-    default: return buf_text(out, "nothing");
-    }
-}
-
 /* "file: place: expected what" */
 static void put_expected(struct loader *l, const char *place, const char *expected) {
     buf_clear(l->why);
@@ -64,7 +32,7 @@ static void put_expected(struct loader *l, const char *place, const char *expect
 
 static bool wrong(struct loader *l, const char *place, const char *expected, const json_t *got) {
     put_expected(l, place, expected);
-    put_value(l->why, got);
+    shown_value(got, l->why);
     return false;
 }
 
@@ -84,7 +52,7 @@ __attribute__((format(printf, 4, 5))) static bool wrong_because(struct loader *l
 static const char *within(char out[static PLACE_MAX], const char *place, const char *key) {
     struct buf b = {0};
     if (place[0] != '\0') buf_printf(&b, "%s.", place);
-    put_shown(&b, key);
+    shown_text(key, &b);
     size_t n = b.n < PLACE_MAX - 1 ? b.n : PLACE_MAX - 1;
     if (n != 0) memcpy(out, b.p, n);
     out[n] = '\0';
@@ -104,7 +72,7 @@ static bool no_other_keys(struct loader *l, const char *place, const json_t *obj
         buf_u8(&expected, 0);
         put_expected(l, place, (const char *)expected.p);
         buf_u8(l->why, '"');
-        put_shown(l->why, key);
+        shown_text(key, l->why);
         buf_u8(l->why, '"');
         buf_finish(&expected);
         return false;
@@ -308,7 +276,7 @@ static bool load_policy(struct loader *l, const char *place, const json_t *table
     if (!ok) {
         buf_clear(l->why);
         buf_printf(l->why, "%s: %s: %.*s, got ", l->file, within(here, place, "conflict"), (int)why.n, (const char *)why.p);
-        put_value(l->why, v);
+        shown_value(v, l->why);
     }
     buf_finish(&why);
     return ok;

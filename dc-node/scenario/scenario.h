@@ -45,6 +45,23 @@ enum step_verb {
 };
 const char *step_verb_name(enum step_verb v);
 
+/* `faults`: what is drawn over some time; each begins, and is undone, as plain steps. name, what it needs, what it gives */
+#define FAULT_KINDS(X)                                                                                                                               \
+    X(CUT, "cut", 2, "datacenters, or nodes, are cut from the others")                                                                               \
+    X(ONE_WAY, "one-way", 2, "likewise, in one direction")                                                                                           \
+    X(CLOG, "clog", 2, "what is sent between them is held, and comes all at once")                                                                   \
+    X(FLAP, "flap", 2, "cut and healed again and again, every 100ms to 5s")                                                                          \
+    X(DISCONNECT, "disconnect", 2, "connections end")                                                                                                \
+    X(SLOW, "slow", 2, "latency of 50 to 800 ms, jitter, at times a low rate")                                                                       \
+    X(LOSSY, "lossy", 2, "frames are lost, come twice, changed, late, or in another order")                                                          \
+    X(KILL, "kill", 1, "a node, or a whole datacenter, by kill -9")                                                                                  \
+    X(POWER, "power", 1, "likewise, and what was not synced is lost in part")                                                                        \
+    X(PAUSE, "pause", 1, "a node, or a whole datacenter, stands still")                                                                              \
+    X(SKEW, "skew", 1, "a node's clock jumps up to an hour, drifts, or stands")                                                                      \
+    X(DISK, "disk", 1, "a node's disk is slow, full, or fails")                                                                                      \
+    X(WIPE, "wipe", 3, "a node of a datacenter of three or more loses its data; one at a time in each")                                              \
+    X(RESTORE, "restore", 3, "likewise: it gets an old backup of its data")
+
 /* ---- predicates, of `expect` and `never` ---- */
 
 #define PREDICATES(X)                                                                                                                                \
@@ -103,7 +120,7 @@ struct predicate {
 struct step {
     enum step_verb verb;
     uint32_t number, line; /* in the file, from 1; line 0: not known */
-    const json_t *json;    /* the step itself, borrowed of the file */
+    const json_t *json;    /* the step itself, borrowed of the file; its `note`, if it has one, is for readers */
     /* When: `at` counts from the beginning, `after` from the end of the step before. A step without either begins when the one before has ended: a
      * `do` with its reply, a `settle` when it has settled, an `expect` when it holds. A `do` or `workload` does not hold up a later step that has a
      * time of its own. */
@@ -118,9 +135,10 @@ struct step {
     int64_t skew_ms;          /* SKEW */
     int32_t drift_ppm;
     bool frozen;
-    enum disk_state disk;       /* DISK */
-    uint64_t disk_us;           /* DISK_SLOW: a commit takes up to this */
-    uint64_t length_us;         /* SETTLE: at most; EXPECT: `within`; NEVER: `every`; DO: patience, `within`; WORKLOAD: `for` */
+    enum disk_state disk; /* DISK */
+    uint64_t disk_us;     /* DISK_SLOW: a commit takes up to this */
+    /* SETTLE: at most; EXPECT: `within`, else 0; NEVER: `every`, else 50 ms; DO: patience, `within`, else 30 s; WORKLOAD: `for` */
+    uint64_t length_us;
     uint64_t until_us;          /* NEVER; UINT64_MAX: to the end */
     struct predicate predicate; /* EXPECT, NEVER */
 
