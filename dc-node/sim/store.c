@@ -509,11 +509,11 @@ void sim_store_destroy(struct sim_store *s) {
         free(s->logs[o].blocks);
     }
     free(s->logs);
-    table_finish(&s->rows);
-    table_finish(&s->tombstones);
-    table_finish(&s->expiries);
-    table_finish(&s->losses);
-    table_finish(&s->metas);
+    sim_table_finish(&s->rows);
+    sim_table_finish(&s->tombstones);
+    sim_table_finish(&s->expiries);
+    sim_table_finish(&s->losses);
+    sim_table_finish(&s->metas);
     buf_finish(&s->checkpoint);
     buf_finish(&s->name);
     origins_destroy(s->origins);

@@ -14,7 +14,7 @@ struct record *record_create(struct slice name, struct slice value) {
     return r;
 }
 
-void table_finish(struct table *t) {
+void sim_table_finish(struct table *t) {
     for (size_t i = 0; i < t->n; i++) free(t->records[i]);
     free(t->records);
     *t = (struct table){0};

@@ -14,7 +14,7 @@ struct table {
     struct record **records; /* owned, ascending by name */
     size_t n, cap;
 };
-void table_finish(struct table *t);
+void sim_table_finish(struct table *t);
 /* The place of the first record whose name is >= name. */
 size_t table_seek(const struct table *t, struct slice name);
 /* NULL: none of that name. */
