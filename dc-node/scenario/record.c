@@ -27,6 +27,7 @@ static bool may_be_left_out(enum moment_kind k) { return k == MOMENT_APPLIES || 
 void record_add(struct record *r, struct moment m) {
     if (!r || (m.kind == MOMENT_SENT && !r->frames)) return;
     if (!m.text) m.text = "";
+    m.at_us = m.at_us > r->zero_us ? m.at_us - r->zero_us : 0;
     if (r->told) r->told(r->told_arg, &m);
     if (r->moments_max && r->moments_count >= r->moments_max && may_be_left_out(m.kind)) {
         r->left_out++;
@@ -62,6 +63,7 @@ void record_sample(struct record *r, struct sample s) {
         r->samples_cap = r->samples_cap ? r->samples_cap * 2 : 256;
         r->samples = xrealloc(r->samples, r->samples_cap * sizeof *r->samples);
     }
+    s.at_us = s.at_us > r->zero_us ? s.at_us - r->zero_us : 0;
     r->samples[r->samples_count++] = s;
 }
 

@@ -44,8 +44,10 @@ struct sample {
     uint64_t conflicts_open, events; /* applied so far */
 };
 
+#define RECORD_NOT_BEGUN UINT64_MAX
 struct record {
-    bool frames;        /* keep SENT too */
+    uint64_t zero_us; /* what the stage's clock showed when the scenario's time began; moments and samples count from there, earlier ones are at 0 */
+    bool frames;      /* keep SENT too */
     size_t moments_max; /* beyond, moments of APPLIES and SENT are counted and not kept; 0: no bound */
     struct moment *moments;
     size_t moments_count, moments_cap;

@@ -275,6 +275,7 @@ static void look(struct stage *st, uint32_t node, struct stage_view *ret) {
     ret->vv_hash = vv_hash(engine_vv(e), engine_origins(e));
     ret->digest = engine_digest(e);
     ret->conflicts_open = f.open_conflicts;
+    ret->events = f.events_own + f.events_applied;
 }
 
 void sim_record_role(struct sim_stage *s, uint32_t node) {
@@ -306,10 +307,16 @@ static bool running_agree(struct sim_stage *s) {
     return true;
 }
 
+static bool only_looks(const struct sim_stage *s) {
+    uint32_t n = 0;
+    for (const struct sim_request *r = s->requests; r && n <= s->base.looks; r = r->next) n++;
+    return n <= s->base.looks && !s->lost;
+}
+
 static bool is_calm(struct sim_stage *s) {
     for (uint32_t i = 0; i < s->nodes_count; i++)
         if (runs(s, i) && engine_returning(world_engine(s->world, i))) return false;
-    return !s->requests && !s->lost && running_agree(s);
+    return only_looks(s) && running_agree(s);
 }
 
 static bool settle(struct stage *st, uint64_t max_us) {
