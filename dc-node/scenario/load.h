@@ -4,18 +4,18 @@
  * Options of a workload step, besides `workload` (the kind), `name`, `dc`/`node`/`in`, `for`: `clients` (default 2 at each node), `rate` (operations
  * a second, of all clients together; default as fast as answers come, one at a time), `keys` (default 10), `distribution` ("uniform", "zipf", "hot":
  * nine of ten operations on one key in ten, "sequence"), `prefix` (of keys; default the kind), `bytes` (of a value, at least), `moves` (sessions:
- * clients change their node every so many operations), `ack` (replicas to WAIT for; a write that fewer have counts as unknown), `loses` (true: what was
- * answered may be lost, because disks are wiped, restored, or cut off from power unsynced; then nothing is checked but that nothing appears that was
- * not written).
+ * clients change their node every so many operations), `ack` (replicas to WAIT for; a write that fewer have counts as unknown), `loses` (true: what
+ * was answered may be lost, because disks are wiped, restored, or cut off from power unsynced; then nothing is checked but that nothing appears that
+ * was not written).
  *
- * The rows whose keys begin with the prefix and `:` are the workload's own: no step writes there. Workloads of one kind may share a prefix, and know of
- * each other. */
+ * The rows whose keys begin with the prefix and `:` are the workload's own: no step writes there. Workloads of one kind may share a prefix, and know
+ * of each other. */
 #pragma once
 #include "stage.h"
 
 /* name, what its clients do, what must hold at rest */
 #define LOADS(X)                                                                                                                                     \
-    X(REGISTERS, "registers", "SET ... GET, GET, GETDEL with values never used twice",                                                                          \
+    X(REGISTERS, "registers", "SET ... GET, GET, GETDEL with values never used twice",                                                               \
       "a write that was answered is read, or was overwritten by one that is accounted for, or is a loser in the journal")                            \
     X(COUNTERS, "counters", "INCRBY and HINCRBY by random amounts", "each counter lies between what was answered and that and the unknown")          \
     X(SETS, "sets", "SADD and SREM of members never used twice", "what was added and not removed is there; what was removed and answered is not")    \
@@ -30,7 +30,7 @@ enum load_kind {
 #define X(NAME, text, does, holds) LOAD_##NAME,
     LOADS(X)
 #undef X
-    LOAD_KINDS
+        LOAD_KINDS
 };
 const char *load_kind_name(enum load_kind k);
 /* Checks a workload step's options when the file is read. False: *why says "expected ..." with the key's name. */
@@ -52,4 +52,5 @@ struct load_counts load_counts(const struct load *l);
 bool load_check(struct load *l, struct buf *why);
 /* Violations of session guarantees so far; *why, may be NULL, gets the first. */
 uint64_t load_session_violations(const struct load *l, struct buf *why);
+/* It is idle, or the stage does not run any more. Workloads that share a prefix are destroyed after the last check. */
 void load_destroy(struct load *l);
