@@ -295,7 +295,7 @@ static void send_heartbeat(struct engine *e, uint32_t peer) {
     m.heartbeat.is_returning = e->returning;
     m.heartbeat.vv = e->vv;
     links_send(e, peer, &m);
-    l->heartbeat_due_us = e->now.mono_us + HEARTBEAT_US;
+    l->heartbeat_due_us = (e->now.mono_us / HEARTBEAT_US + 1) * HEARTBEAT_US; /* those to all peers leave in one step */
 }
 
 /* Remembers (VV, digest), so that a report of a moment ago can still be compared. */

@@ -1,4 +1,5 @@
-/* What is due in virtual time: a binary heap ordered by (time, sequence), so that what was scheduled first happens first. */
+/* What is due in virtual time, by (time, sequence), so that what was scheduled first happens first: a binary heap, and beside it a queue of what is
+ * due at once, which most of it is. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,8 +32,12 @@ struct happenings {
     struct happening *heap;
     size_t n, cap;
     uint64_t sequence;
+    struct happening *now; /* a ring; all due at now_us, scheduled after everything in the heap that is due then */
+    size_t now_first, now_n, now_cap;
+    uint64_t now_us; /* of the one that was taken last */
 };
 void happenings_finish(struct happenings *h);
 void happenings_add(struct happenings *h, struct happening what);
-const struct happening *happenings_first(const struct happenings *h); /* NULL: nothing is due */
-struct happening happenings_take(struct happenings *h);
+bool happenings_due(const struct happenings *h, uint64_t until_us); /* is anything due up to then */
+bool happenings_any(const struct happenings *h);
+struct happening happenings_take(struct happenings *h); /* the first */

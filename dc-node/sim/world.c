@@ -45,7 +45,7 @@ void world_destroy(struct world *w) {
     clients_finish(w);
     network_finish(w);
     disks_finish(w);
-    while (happenings_first(&w->happenings)) {
+    while (happenings_any(&w->happenings)) {
         struct happening h = happenings_take(&w->happenings);
         happening_free(&h);
     }
@@ -112,8 +112,7 @@ static void happen(struct world *w, struct happening *h) {
 }
 
 void world_run(struct world *w, uint64_t until_us) {
-    const struct happening *first;
-    while (!w->stopped && (first = happenings_first(&w->happenings)) && first->at_us <= until_us) {
+    while (!w->stopped && happenings_due(&w->happenings, until_us)) {
         struct happening h = happenings_take(&w->happenings);
         w->now_us = h.at_us;
         w->counts.happenings++;

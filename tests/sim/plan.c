@@ -6,8 +6,23 @@
 static uint64_t range(struct prng *p, uint64_t low, uint64_t high) { return low + prng_below(p, high - low + 1); }
 static bool one_in(struct prng *p, uint64_t n) { return prng_below(p, n) == 0; }
 
-static void draw_cluster(struct prng *p, struct cluster *c) {
+static void add_dc(struct cluster *c, uint32_t nodes) {
     static const char *const names[] = {"ap", "eu", "sa", "us"};
+    uint32_t d = c->dcs_count++;
+    struct cluster_dc *dc = &c->dcs[d];
+    snprintf(dc->name, sizeof dc->name, "%s", names[d]);
+    dc->priority = 10 * (int32_t)(d + 1);
+    dc->first_node = c->nodes_count;
+    dc->nodes_count = nodes;
+    for (uint32_t i = 0; i < nodes; i++) {
+        struct cluster_node *n = &c->nodes[c->nodes_count++];
+        n->dc = d;
+        n->node = (uint16_t)(i + 1);
+        snprintf(n->name, sizeof n->name, "%s-%u", names[d], i + 1);
+    }
+}
+
+static void draw_cluster(struct prng *p, struct cluster *c) {
     snprintf(c->name, sizeof c->name, "swarm");
     c->fsync = !one_in(p, 3);
     c->clock_bound_ms = 500;
@@ -17,20 +32,8 @@ static void draw_cluster(struct prng *p, struct cluster *c) {
     c->siblings_max = 64;
     c->journal_ms = UINT64_C(100) * 365 * 86400000; /* clocks jump by a year */
     c->journal_entries_max = 1000000;
-    c->dcs_count = (uint32_t)range(p, 2, 4);
-    for (uint32_t d = 0; d < c->dcs_count; d++) {
-        struct cluster_dc *dc = &c->dcs[d];
-        snprintf(dc->name, sizeof dc->name, "%s", names[d]);
-        dc->priority = 10 * (int32_t)(d + 1);
-        dc->first_node = c->nodes_count;
-        dc->nodes_count = one_in(p, 2) ? 1 : (uint32_t)range(p, 1, 3);
-        for (uint32_t i = 0; i < dc->nodes_count; i++) {
-            struct cluster_node *n = &c->nodes[c->nodes_count++];
-            n->dc = d;
-            n->node = (uint16_t)(i + 1);
-            snprintf(n->name, sizeof n->name, "%s-%u", names[d], i + 1);
-        }
-    }
+    uint32_t dcs = (uint32_t)range(p, 2, 4);
+    for (uint32_t d = 0; d < dcs; d++) add_dc(c, one_in(p, 2) ? 1 : (uint32_t)range(p, 1, 3));
 }
 
 /* ---- tables ---- */
@@ -108,10 +111,9 @@ static void draw_faults(struct prng *p, struct plan *plan) {
     f->length_us_max = range(p, 200000, 4000000);
 }
 
-static void draw_world(struct prng *p, struct plan *plan, uint32_t planted_bug) {
+static void draw_world(struct prng *p, struct plan *plan) {
     struct world_options *o = &plan->world;
     *o = world_calm(plan->cluster, plan->seed);
-    o->planted_bug = planted_bug;
     o->gather_us_max = one_in(p, 2) ? 0 : range(p, 10, 2000);
     o->disk_us_max = one_in(p, 3) ? 0 : range(p, 50, 20000);
     o->answer_gap_us_max = one_in(p, 2) ? 0 : range(p, 1, 2000);
@@ -145,14 +147,14 @@ static void draw_definitions(struct prng *p, struct plan *plan) {
     if (one_in(p, 4)) plan->world.without_handlers[prng_below(p, plan->cluster->nodes_count)] = true;
 }
 
-struct plan plan_draw(uint64_t seed, uint32_t planted_bug) {
+struct plan plan_draw(uint64_t seed) {
     struct prng p;
     prng_seed(&p, seed);
     struct plan plan = {.seed = seed, .cluster = xcalloc(1, sizeof *plan.cluster)};
     draw_cluster(&p, plan.cluster);
     draw_links(&p, &plan);
     draw_faults(&p, &plan);
-    draw_world(&p, &plan, planted_bug);
+    draw_world(&p, &plan);
     draw_workload(&p, &plan);
     draw_tables(&p, plan.cluster);
     draw_definitions(&p, &plan);
@@ -161,6 +163,27 @@ struct plan plan_draw(uint64_t seed, uint32_t planted_bug) {
     if (is_long) plan.faults.length_us_max *= 3;
     plan.settle_us = 60000000;
     plan.restart_all = one_in(&p, 3);
+    return plan;
+}
+
+struct plan plan_calm(uint64_t seed, uint64_t length_us) {
+    struct plan plan = {.seed = seed, .cluster = xcalloc(1, sizeof *plan.cluster), .faults_us = length_us, .settle_us = 60000000};
+    struct cluster *c = plan.cluster;
+    struct prng p;
+    prng_seed(&p, seed);
+    draw_cluster(&p, c);
+    c->dcs_count = c->nodes_count = 0;
+    c->memory_bytes_max = 8 << 20;
+    for (uint32_t d = 0; d < 3; d++) add_dc(c, 3);
+    draw_tables(&p, c);
+    plan.near = (struct link_options){.latency_us = 500};
+    for (uint32_t a = 0; a < 3; a++)
+        for (uint32_t b = 0; b < 3; b++) plan.far[a][b] = (struct link_options){.latency_us = 20000, .jitter_us = 1000};
+    plan.faults.period_us_max = plan.faults.length_us_max = 1000000;
+    plan.world = world_calm(c, seed);
+    plan.world.handlers = true;
+    plan.world.client_timeout_us = 8000000;
+    plan.workload = (struct workload_options){.cluster = c, .agents = 9, .keys = 20, .think_us_max = 2000000, .transactions = true, .contexts = true};
     return plan;
 }
 

@@ -19,7 +19,9 @@ struct plan {
     bool restart_all; /* at the end, once more from disk */
 };
 
-struct plan plan_draw(uint64_t seed, uint32_t planted_bug);
+struct plan plan_draw(uint64_t seed);
+/* Without faults: three DCs of three nodes, and clients at each. */
+struct plan plan_calm(uint64_t seed, uint64_t length_us);
 void plan_finish(struct plan *p);
 void plan_print(const struct plan *p, FILE *f);
 /* A promise holds when what was acknowledged is on disk: with fsync, or without crashes of machines. */

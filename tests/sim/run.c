@@ -45,8 +45,7 @@ static void on_stepped(void *arg, uint32_t node) {
     exit(1); /* its engine was stepped out of time */
 }
 
-static void create(struct run *r, uint64_t seed, uint32_t planted_bug, FILE *trace) {
-    r->plan = plan_draw(seed, planted_bug);
+static void create(struct run *r, FILE *trace) {
     uint32_t nodes = r->plan.cluster->nodes_count;
     r->history = history_create(nodes, r->plan.cluster->clock_bound_ms, r->plan.cluster);
     r->onlooker = (struct onlooker){.history = r->history, .trace = trace};
@@ -55,7 +54,7 @@ static void create(struct run *r, uint64_t seed, uint32_t planted_bug, FILE *tra
     r->world = r->onlooker.world = world_create(&r->plan.world, &watcher);
     world_trace_to(r->world, trace);
     if (trace) plan_print(&r->plan, trace);
-    r->load = workload_create(r->world, r->history, seed, &r->plan.workload);
+    r->load = workload_create(r->world, r->history, r->plan.seed, &r->plan.workload);
     r->faults = faults_create(r->world, &r->plan);
     for (uint32_t i = 0; i < nodes; i++) world_start(r->world, i);
 }
@@ -113,10 +112,11 @@ static void live(struct run *r) {
     workload_check(r->load, plan_promises(&r->plan));
 }
 
-void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
-    struct run r = {0};
+void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct run_result *ret) {
+    struct run r = {.plan = *p};
+    r.plan.world.planted_bug = bug.engine;
     conflict_planted = bug.conflict;
-    create(&r, seed, bug.engine, trace);
+    create(&r, trace);
     live(&r);
     conflict_planted = CONFLICT_BUG_NONE;
     if (trace && history_failed(r.history)) onlooker_print_changes(r.history, trace);
@@ -129,4 +129,9 @@ void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_res
     };
     memcpy(ret->failure, r.history->failure, sizeof ret->failure);
     destroy(&r);
+}
+
+void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
+    struct plan p = plan_draw(seed);
+    run_plan(&p, bug, trace, ret);
 }

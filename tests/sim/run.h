@@ -15,6 +15,7 @@ struct bug_planted {
     enum conflict_bug conflict;
 };
 /* `trace` may be NULL. */
+void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct run_result *ret); /* takes the plan */
 void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret);
 /* False: no such bug. Letters of either case. */
 bool bug_by_name(const char *name, struct bug_planted *ret);

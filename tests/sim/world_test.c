@@ -1,3 +1,4 @@
+#include "../../dc-node/sim/happenings.h"
 #include "../../dc-node/sim/world.h"
 #include "../schemas/help.h"
 #include "run.h"
@@ -277,4 +278,29 @@ Test(world, the_same_seed_gives_the_same_trace_and_another_seed_another, .timeou
         cr_assert_neq(first.trace_hash, other.trace_hash);
         cr_assert_eq(first.counts.steps, again.counts.steps);
     }
+}
+
+/* Against a search through all that is left. */
+Test(world, what_is_due_happens_in_order_of_time_and_then_of_its_scheduling) {
+    struct happenings h = {0};
+    uint64_t seed = 5, now_us = 0, at_us[4096], sequence = 0;
+    bool taken[4096] = {0};
+    for (unsigned i = 0; i < 6000; i++) {
+        if (sequence < 4096 && draw_below(&seed, 5) < 3) {
+            at_us[sequence++] = now_us + (draw_below(&seed, 2) ? 0 : draw_below(&seed, 50));
+            happenings_add(&h, (struct happening){.at_us = at_us[sequence - 1]});
+            continue;
+        }
+        uint64_t first = sequence;
+        for (uint64_t k = 0; k < sequence; k++)
+            if (!taken[k] && (first == sequence || at_us[k] < at_us[first])) first = k;
+        cr_assert_eq(happenings_any(&h), first < sequence);
+        if (first == sequence) continue;
+        cr_assert(happenings_due(&h, at_us[first]));
+        cr_assert(at_us[first] == 0 || !happenings_due(&h, at_us[first] - 1));
+        cr_assert_eq(happenings_take(&h).sequence, first);
+        taken[first] = true;
+        now_us = at_us[first];
+    }
+    happenings_finish(&h);
 }
