@@ -23,7 +23,7 @@ struct amount {
 };
 
 /* A plain decimal number and one of the units. */
-static bool parse_amount(const char *text, const struct unit *units, size_t units_count, struct amount *ret) {
+static bool parse_amount(const char *text, const struct unit *units, size_t units_count, bool any_case, struct amount *ret) {
     size_t n = strspn(text, "0123456789.");
     uint64_t digits = 0, scale = 1;
     bool point = false;
@@ -38,19 +38,19 @@ static bool parse_amount(const char *text, const struct unit *units, size_t unit
         }
     }
     for (size_t i = 0; i < units_count; i++) {
-        if (strcasecmp(text + n, units[i].name) != 0) continue;
+        if ((any_case ? strcasecmp : strcmp)(text + n, units[i].name) != 0) continue;
         *ret = (struct amount){(wide)digits * units[i].factor, (wide)scale * units[i].divisor};
         return true;
     }
     return false;
 }
-#define PARSE_AMOUNT(text, units, ret) parse_amount(text, units, sizeof(units) / sizeof((units)[0]), ret)
+#define PARSE_AMOUNT(text, units, any_case, ret) parse_amount(text, units, sizeof(units) / sizeof((units)[0]), any_case, ret)
 
 /* ---- the command line ---- */
 bool parse_duration(const char *text, uint32_t *ret_ms) {
     static const struct unit units[] = {{"us", 1, 1000}, {"ms", 1, 1}, {"", 1, 1}, {"s", 1000, 1}, {"m", 60000, 1}};
     struct amount a;
-    if (!PARSE_AMOUNT(text, units, &a) || a.over > DURATION_MS_MAX * a.under) return false;
+    if (!PARSE_AMOUNT(text, units, true, &a) || a.over > DURATION_MS_MAX * a.under) return false;
     *ret_ms = (uint32_t)((a.over + a.under - 1) / a.under);
     return true;
 }
@@ -58,7 +58,7 @@ bool parse_duration(const char *text, uint32_t *ret_ms) {
 bool parse_percent(const char *text, uint32_t *ret_permille) {
     static const struct unit units[] = {{"%", 10, 1}};
     struct amount a;
-    if (!PARSE_AMOUNT(text, units, &a) || a.over > 1000 * a.under) return false;
+    if (!PARSE_AMOUNT(text, units, true, &a) || a.over > 1000 * a.under) return false;
     *ret_permille = (uint32_t)((2 * a.over + a.under) / (2 * a.under));
     return true;
 }
@@ -67,7 +67,7 @@ bool parse_rate(const char *text, uint64_t *ret_bytes_per_s) {
     static const struct unit units[] = {{"bit", 1, 8}, {"kbit", 125, 1}, {"mbit", 125000, 1}, {"gbit", 125000000, 1},
                                         {"b", 1, 1},   {"kb", 1000, 1},  {"mb", 1000000, 1},  {"gb", 1000000000, 1}};
     struct amount a;
-    if (!PARSE_AMOUNT(text, units, &a) || a.over < a.under || a.over > RATE_MAX * a.under) return false;
+    if (!PARSE_AMOUNT(text, units, true, &a) || a.over < a.under || a.over > RATE_MAX * a.under) return false;
     *ret_bytes_per_s = (uint64_t)(a.over / a.under);
     return true;
 }
@@ -96,7 +96,7 @@ bool parse_time(const char *text, uint64_t max_us, uint64_t *ret_us) {
         *ret_us = 0;
         return true;
     }
-    return PARSE_AMOUNT(text, units, &a) && exact(&a, max_us, ret_us);
+    return PARSE_AMOUNT(text, units, false, &a) && exact(&a, max_us, ret_us);
 }
 
 /* Steps over a sign. */
@@ -117,7 +117,7 @@ bool parse_share(const char *text, uint32_t *ret_ppm) {
     static const struct unit units[] = {{"%", 10000, 1}};
     struct amount a;
     uint64_t ppm;
-    if (!PARSE_AMOUNT(text, units, &a) || !exact(&a, 1000000, &ppm)) return false;
+    if (!PARSE_AMOUNT(text, units, false, &a) || !exact(&a, 1000000, &ppm)) return false;
     *ret_ppm = (uint32_t)ppm;
     return true;
 }
@@ -127,7 +127,7 @@ bool parse_drift(const char *text, uint32_t most, int32_t *ret_ppm) {
     struct amount a;
     bool negative;
     uint64_t ppm;
-    if (!PARSE_AMOUNT(unsigned_part(text, &negative), units, &a) || !exact(&a, most > INT32_MAX ? INT32_MAX : most, &ppm)) return false;
+    if (!PARSE_AMOUNT(unsigned_part(text, &negative), units, false, &a) || !exact(&a, most > INT32_MAX ? INT32_MAX : most, &ppm)) return false;
     *ret_ppm = negative ? -(int32_t)ppm : (int32_t)ppm;
     return true;
 }

@@ -119,6 +119,8 @@ bool step_key_find(int verb, const char *key, enum value_kind *ret) {
     return verb == STEP_WORKLOAD && load_has_option(key);
 }
 
+const char *step_key_at(size_t i) { return i < sizeof key_rules / sizeof *key_rules ? key_rules[i].key : NULL; }
+
 static const struct head_rule {
     const char *keys[3]; /* "": any; NULL: the value is above */
     enum value_kind kind;

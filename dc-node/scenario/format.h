@@ -29,6 +29,8 @@ enum value_kind {
 int step_verb_of(const json_t *step);
 /* False: steps of this verb have no such key. */
 bool step_key_find(int verb, const char *key, enum value_kind *ret);
+/* All keys of all verbs, some more than once; NULL: there are no more. */
+const char *step_key_at(size_t i);
 /* The kind of a value in the head of the file: "links", NULL, "latency"; "cluster", "journal", "days". NULL: any key. */
 bool head_value_find(const char *key, const char *key2, const char *key3, enum value_kind *ret);
 

@@ -57,7 +57,7 @@ static bool compare_valid(const struct reading *r, const char *key, enum compari
     case COMPARE_AT_LEAST:
     case COMPARE_AT_MOST: return is_number_or_time(v) || wrong(r, key, "a number or a time", v);
     case COMPARE_COUNT: return (json_is_integer(v) && json_integer_value(v) >= 0) || wrong(r, key, "a whole number from 0", v);
-    case COMPARE_FAILS: return json_is_true(v) || json_string_length(v) > 0 || wrong(r, key, "true, or a part of the error's text", v);
+    case COMPARE_FAILS: return json_is_boolean(v) || json_string_length(v) > 0 || wrong(r, key, "true, false, or a part of the error's text", v);
     default: return true;
     }
 }
@@ -218,11 +218,11 @@ static bool read_in(const struct reading *r, const struct scenario *s, const jso
 }
 
 bool predicate_parse(const struct reading *r, const struct scenario *s, const json_t *step, const char *text, struct predicate *ret) {
-    struct predicate p = {.text = text};
+    struct predicate p = {.text = text + strspn(text, " \t")};
     struct buf form = {0};
     const json_t *v = json_object_get(step, r->verb);
     const char *shape;
-    p.kind = kind_of(text, &p.subject, &shape);
+    p.kind = kind_of(p.text, &p.subject, &shape);
     buf_printf(&form, "\"%s\"", shape);
     buf_u8(&form, 0);
     bool ok = parse_subject(r, s, (const char *)form.p, v, &p) && read_in(r, s, step, &p) && compares_parse(r, step, p.compare, &p.compare_count);

@@ -97,7 +97,7 @@ enum comparison {
     COMPARE_AT_LEAST, /* `at_least`, `at_most`: numbers or times */
     COMPARE_AT_MOST,
     COMPARE_COUNT, /* `count`: of a list, or the number itself */
-    COMPARE_FAILS, /* `fails`: an error that contains this text; `"fails": true` any error; no answer counts as the error "no answer" */
+    COMPARE_FAILS, /* `fails`: an error that contains this text; true: any error; false: none; no answer counts as the error "no answer" */
 };
 #define COMPARISONS_MAX 4
 struct compare {
