@@ -47,6 +47,7 @@ struct link {
     uint64_t report_run;         /* the report is of this run of the peer; 0: there was none */
     uint64_t report_incarnation; /* under which that run originates */
     bool is_behind;              /* that run began with less than what is known of its node here */
+    bool owes;                   /* ... or it returns: nothing is stable by its reports until it has what it had */
     bool is_returning;           /* by its last heartbeat */
     bool met;                    /* it goes by a report of this node's run */
     bool wrote_behind;           /* it knows of more than this run began with, and this run has written already */

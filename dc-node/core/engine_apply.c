@@ -293,9 +293,12 @@ static void keep_waiting(struct engine *e, struct source *src, const struct bloc
     if (!e->waiting_since_us) e->waiting_since_us = e->now.mono_us;
 }
 
+void engine_forget_waiting(struct engine *e, origin_ref o) {
+    while (o < e->sources_cap && e->sources[o] && e->sources[o]->waiting) forget_waiting(e, &e->sources[o]->waiting);
+}
+
 void engine_drop_waiting(struct engine *e) {
-    for (uint32_t o = 0; o < e->sources_cap; o++)
-        while (e->sources[o] && e->sources[o]->waiting) forget_waiting(e, &e->sources[o]->waiting);
+    for (uint32_t o = 0; o < e->sources_cap; o++) engine_forget_waiting(e, o);
 }
 
 enum applied { APPLIED_ALL, APPLIED_PART, APPLIED_BAD };
@@ -411,7 +414,7 @@ void engine_find_stable(struct engine *e) {
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         if (i == e->self) continue;
         const struct link *l = &e->links[i];
-        bool known = l->reports && (bug(e, BUG_STABLE_BY_REPORTS) || vv_includes(&e->vv, &l->report));
+        bool known = l->reports && !l->owes && (bug(e, BUG_STABLE_BY_REPORTS) || vv_includes(&e->vv, &l->report));
         if (!known) {
             vv_finish(&least);
             return;

@@ -146,6 +146,15 @@ static struct reply refusal(struct engine *e, struct session_entry *se, const st
     return reply_to(se);
 }
 
+bool forward_refused(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
+    if (under_way(se)) {
+        stash(se, argv, argc);
+        return true;
+    }
+    if (se->s.pinned && se->pin_open) fail_requests(e, se); /* the transaction at the leader is not carried out without it */
+    return false;
+}
+
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);

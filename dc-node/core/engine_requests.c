@@ -180,8 +180,16 @@ static const struct command *admit(struct engine *e, struct session_entry *se, c
 void request_run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     e->count.commands++;
+    size_t mark = s->out.n;
+    bool failed = s->multi_failed;
     const struct command *cmd = admit(e, se, argv, argc);
-    if (!cmd) return;
+    if (!cmd) {
+        if (e->is_leader || s->remote || !forward_refused(e, se, argv, argc)) return;
+        s->out.n = mark;
+        s->multi_failed = failed;
+        e->count.commands--;
+        return;
+    }
     if (!e->is_leader && !s->remote && forward_request(e, se, cmd, argv, argc)) return;
     if (s->multi && !(cmd->flags & CMD_NO_QUEUE)) {
         queue(e, se, cmd, argv, argc);

@@ -4,6 +4,8 @@
  * by nobody but itself. So it *returns* first: it takes no commands and originates nothing until
  *   - each other node that can be reached goes by a report of this run (`knows` of its heartbeat), at least one of them having all that it had, and
  *   - what these had then is applied here, its own lost events among it: they come from whoever has them, as events.
+ * Until it has returned nothing becomes stable by its reports, and what others hold of its earlier runs without having applied it is forgotten.
+ *
  * The host says that the data directory is not what it was (engine_options.returning), or a peer does: it has seen more of this node.
  *
  * Where a run has begun behind all the same, for want of anybody who could tell, its first event says so: its deps lack something that is stable
@@ -26,18 +28,30 @@ static bool lacks_own(struct engine *e, uint32_t peer, const struct vv *theirs) 
     return false;
 }
 
+/* What such a node sent in its earlier runs and nobody has applied is lost with it: applied later, it would come after what was taken for stable by
+ * the reports of a run that does not have it. */
+static void forget_waiting_of(struct engine *e, uint32_t peer) {
+    const struct cluster_node *n = &e->cluster->nodes[peer];
+    for (origin_ref o = 0; o < origins_count(e->origins); o++)
+        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node) engine_forget_waiting(e, o);
+}
+
 bool return_take_report(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
     bool stands = bug(e, BUG_REPORT_STANDS) && l->report_run;
     if (l->report_run != m->heartbeat.run && !stands) {
         bool stable = vv_includes(&m->heartbeat.vv, &e->stable), reported = !l->report_run || vv_includes(&m->heartbeat.vv, &l->report);
         l->is_behind = !stable || !reported || lacks_own(e, peer, &m->heartbeat.vv);
+        l->owes = l->is_behind || m->heartbeat.is_returning;
+        l->is_returning = false;
+        if (l->owes) forget_waiting_of(e, peer);
         vv_clear(&l->on_disk);
     } else if (!vv_includes(&m->heartbeat.vv, &l->report)) {
         return false; /* an old one, overtaken */
     }
     l->report_run = m->heartbeat.run;
     l->report_incarnation = m->heartbeat.incarnation;
+    if (l->is_returning && !m->heartbeat.is_returning) l->owes = false;
     l->is_returning = m->heartbeat.is_returning;
     vv_copy(&l->report, &m->heartbeat.vv);
     vv_join(&l->on_disk, &l->report);

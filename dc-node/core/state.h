@@ -307,6 +307,7 @@ origin_ref engine_name_run(struct engine *e);
 /* One transaction becomes an event of this node; dot n == 0: nothing had changed. */
 struct dot engine_originate(struct engine *e, const struct change *changes, uint32_t count);
 void engine_close_own_block(struct engine *e);
+void engine_forget_waiting(struct engine *e, origin_ref o);
 void engine_drop_waiting(struct engine *e);
 void engine_collect(struct engine *e); /* stable tombstones, expired rows */
 void engine_find_stable(struct engine *e);
@@ -389,6 +390,8 @@ static inline bool session_busy(const struct session_entry *se) { return se->s.w
 /* ---- engine_forward.c ---- */
 /* At a follower: is this request for the leader? Then it was sent, or refused, or stashed until it can be: nothing more is to be done. */
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc);
+/* At a follower: the node refuses this request itself. True: it was stashed, since answers to those before it are to come; nothing may be replied. */
+bool forward_refused(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc);
 void forward_close(struct engine *e, struct session_entry *se); /* the client is gone, or starts anew */
 void forward_tick(struct engine *e);
 void forward_updates(struct engine *e);

@@ -54,6 +54,27 @@ Test(forward, written_and_read, .description = "A write at a follower is answere
     rig_close(r);
 }
 
+Test(forward, refusals_in_order,
+     .description = "What a follower refuses itself is answered after what it has forwarded, and is part of its transaction") {
+    struct hand *h = pair_open();
+    hand_do(h, FOLLOWER, 1, "SET a 1");
+    hand_do(h, FOLLOWER, 1, "NOSUCH");
+    cr_assert(engine_session_blocked(h->engines[FOLLOWER], 1));
+    cr_assert_str_eq(hand_answers(h), "");
+    hand_flow(h);
+    cr_assert_str_eq(hand_answers(h), "+OK -ERR unknown command 'NOSUCH', with args beginning with: ");
+    EXPECT_AT(h, FOLLOWER, "WATCH a", "+OK");
+    EXPECT_AT(h, FOLLOWER, "MULTI", "+OK");
+    EXPECT_AT(h, FOLLOWER, "NOSUCH", "-ERR unknown command 'NOSUCH', with args beginning with: ");
+    hand_answers(h);
+    hand_do(h, FOLLOWER, 1, "SET a 2");
+    hand_do(h, FOLLOWER, 1, "EXEC");
+    pass(h, 6000);
+    cr_assert(strstr(hand_answers(h), "*-1"), "the transaction is not carried out without the command that was refused");
+    EXPECT_AT(h, FOLLOWER, "GET a", "$1 1");
+    hand_close(h);
+}
+
 Test(forward, twice, .description = "A forwarded request that comes twice is carried out once") {
     struct hand *h = pair_open();
     struct buf f = ask(h, "INCR n");
