@@ -245,7 +245,7 @@ static void put_option(const char *key, const json_t *value, bool first, struct 
 
 /* As it reads: what it does, then the rest, times apart. */
 static void put_step(const struct step *s, struct buf *out) {
-    static const char *const apart[] = {"at", "after", "note", "line"};
+    static const char *const apart[] = {"at", "after", "note", "place"};
     const char *verb = step_verb_name(s->verb), *key;
     json_t *value, *json = (json_t *)(uintptr_t)s->json;
     if (json_object_get(json, verb))

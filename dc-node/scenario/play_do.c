@@ -1,6 +1,8 @@
 /* `do`: a command at a node, its reply, and the event that it made where somebody wants to know. */
 #include "play_state.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +10,8 @@ struct doing {
     struct doing *next;
     struct play *play;
     const struct step *step;
-    struct words words;
+    struct words words;   /* as it is sent; of a transaction EXEC */
+    struct words *queued; /* a transaction's commands */
     uint32_t node, client;
     uint64_t ends_us; /* of its patience, of the play */
     bool open;
@@ -32,6 +35,8 @@ void play_do_finish(struct play *p) {
         struct doing *d = p->doings;
         p->doings = d->next;
         words_finish(&d->words);
+        for (uint32_t i = 0; d->queued && i < d->step->transaction_count; i++) words_finish(&d->queued[i]);
+        free(d->queued);
         vv_finish(&d->before);
         vv_finish(&d->after);
         free(d);
@@ -174,9 +179,10 @@ static void told_after(void *arg, uint32_t number, struct slice resp) {
     struct dot dot = {0};
     uint64_t count = take_token(d, resp, &d->after) ? new_events(d, &dot) : 0;
     if (count == 0 && d->after.len) play_note(d->play, d->step, "it made no event: the label %s stays unknown", d->step->label);
-    if (count > 1 && d->words.argc > 1) { /* others write too */
-        uint32_t key = d->step->knows_given ? 3 : 1;
-        struct slice argv[] = {slice_text("TRUCE.EXPLAIN"), d->words.argv[key < d->words.argc ? key : 1], slice_text("JSON")};
+    const struct words *command = d->queued ? &d->queued[0] : &d->words;
+    uint32_t key = d->step->knows_given ? 3 : 1;
+    if (count > 1 && key < command->argc) { /* others write too */
+        struct slice argv[] = {slice_text("TRUCE.EXPLAIN"), command->argv[key], slice_text("JSON")};
         asks_send(&d->play->asks, play_ask_client(d->play, d->node), argv, 3, ASK_PATIENCE_US, explained, d, 0);
         return;
     }
@@ -193,8 +199,8 @@ static void hold_against(struct doing *d, const struct finding *f) {
     struct buf is = {0}, wanted = {0};
     finding_format(f, &is);
     compare_format(failed, &wanted);
-    play_fail(d->play, VERDICT_EXPECTATION, s, "%s gave %.*s at %s, expected %.*s", s->command, (int)is.n, (const char *)is.p,
-              play_node_name(d->play, d->node), (int)wanted.n, (const char *)wanted.p);
+    play_fail(d->play, VERDICT_EXPECTATION, s, "%s gave %.*s at %s, expected %.*s", s->transaction ? "the transaction" : s->command, (int)is.n,
+              (const char *)is.p, play_node_name(d->play, d->node), (int)wanted.n, (const char *)wanted.p);
     buf_finish(&is);
     buf_finish(&wanted);
 }
@@ -220,17 +226,31 @@ static void send_again(void *arg, uint64_t number) { send_command(arg); }
 /* What it is to know has not come to this node: "try again", it says. */
 static bool tries_again(struct doing *d, const json_t *reply) {
     struct play *p = d->play;
-    const char *error = reply_error_text(reply);
+    const char *error = reply_error_text(d->queued && json_is_array(reply) ? json_array_get(reply, 0) : reply);
     if (!d->step->knows_given || !error || strncmp(error, "BEHIND", 6) != 0 || play_now(p) + RETRY_US >= d->ends_us) return false;
     p->stage->ops->at(p->stage, p->stage->ops->now_us(p->stage) + RETRY_US, send_again, d, 0);
     return true;
 }
 
+/* What the command itself says, without the context around it. */
+static struct finding finding_of(const struct doing *d, struct slice resp) {
+    uint32_t own = d->step->knows_given ? 2 : 0;
+    struct finding f = {0};
+    if (!d->queued) {
+        f.value = reply_json(resp, d->words.argv + own, d->words.argc - own, &f.unordered);
+        return f;
+    }
+    f.value = reply_json(resp, NULL, 0, NULL);
+    for (uint32_t i = 0; i < d->step->transaction_count && i < json_array_size(f.value); i++) {
+        const struct words *w = &d->queued[i];
+        json_array_set_new(f.value, i, reply_of_command(json_incref(json_array_get(f.value, i)), w->argv + own, w->argc - own));
+    }
+    return f;
+}
+
 static void replied(void *arg, uint32_t number, struct slice resp) {
     struct doing *d = arg;
-    uint32_t own = d->step->knows_given && d->words.argc > 2 ? 2 : 0;
-    struct finding f = {0};
-    f.value = reply_json(resp, d->words.argv + own, d->words.argc - own, &f.unordered);
+    struct finding f = finding_of(d, resp);
     if (!tries_again(d, f.value)) {
         tell_reply(d, resp);
         put_reply(d->play, d->step, f.value);
@@ -245,9 +265,20 @@ static void replied(void *arg, uint32_t number, struct slice resp) {
 
 /* ---- the request ---- */
 
-static void send_command(struct doing *d) {
+static uint64_t patience_of(const struct doing *d) {
     uint64_t now = play_now(d->play);
-    asks_send(&d->play->asks, d->client, d->words.argv, d->words.argc, now < d->ends_us ? d->ends_us - now : 0, replied, d, 0);
+    return now < d->ends_us ? d->ends_us - now : 0;
+}
+
+static void queued(void *arg, uint32_t number, struct slice resp) {} /* EXEC says if it was not */
+
+static void send_command(struct doing *d) {
+    struct asks *a = &d->play->asks;
+    struct slice multi = slice_text("MULTI");
+    if (d->queued) asks_send(a, d->client, &multi, 1, patience_of(d), queued, d, 0);
+    for (uint32_t i = 0; d->queued && i < d->step->transaction_count; i++)
+        asks_send(a, d->client, d->queued[i].argv, d->queued[i].argc, patience_of(d), queued, d, i);
+    asks_send(a, d->client, d->words.argv, d->words.argc, patience_of(d), replied, d, 0);
 }
 
 static void told_before(void *arg, uint32_t number, struct slice resp) {
@@ -270,19 +301,34 @@ static void put_context(struct doing *d) {
     struct buf text = {0};
     join_known(d->play, d->step, &context);
     vv_format(&context, d->play->origins, &text);
-    words_prepend(&d->words, (const struct slice[]){slice_text("TRUCE.WITH"), buf_slice_of(&text)}, 2);
+    struct slice with[] = {slice_text("TRUCE.WITH"), buf_slice_of(&text)};
+    if (!d->queued) words_prepend(&d->words, with, 2);
+    for (uint32_t i = 0; d->queued && i < d->step->transaction_count; i++) words_prepend(&d->queued[i], with, 2);
     vv_finish(&context);
     buf_finish(&text);
 }
 
-/* False: it cannot be sent, the play says why. */
-static bool find_command(struct doing *d) {
+static bool find_words(struct doing *d, const char *command, struct words *ret) {
     struct play *p = d->play;
     struct buf why = {0};
-    bool found = words_split(d->step->command, &d->words, &why) && words_expand(&d->words, p->names, p->saved, &why);
-    if (!found) play_fail(p, VERDICT_EXPECTATION, d->step, "%s: %.*s", d->step->command, (int)why.n, (const char *)why.p);
+    bool found = words_split(command, ret, &why) && words_expand(ret, p->names, p->saved, &why);
+    if (!found) play_fail(p, VERDICT_EXPECTATION, d->step, "%s: %.*s", command, (int)why.n, (const char *)why.p);
     buf_finish(&why);
-    if (found && d->step->knows_given) put_context(d);
+    return found;
+}
+
+/* False: it cannot be sent, the play says why. */
+static bool find_command(struct doing *d) {
+    const struct step *s = d->step;
+    bool found = true;
+    if (s->transaction) {
+        d->queued = xcalloc(s->transaction_count, sizeof *d->queued);
+        words_prepend(&d->words, (const struct slice[]){slice_text("EXEC")}, 1);
+        for (uint32_t i = 0; i < s->transaction_count && found; i++) found = find_words(d, s->transaction[i], &d->queued[i]);
+    } else {
+        found = find_words(d, s->command, &d->words);
+    }
+    if (found && s->knows_given) put_context(d);
     return found;
 }
 

@@ -7,7 +7,7 @@
 #include "reply_json.h"
 #include "words.h"
 
-#define PATIENCE_US     UINT64_C(10000000) /* of a `do` that says nothing */
+#define PATIENCE_US     UINT64_C(30000000) /* of a `do` that says nothing */
 #define ASK_PATIENCE_US UINT64_C(5000000)  /* of what predicates and the outcome ask */
 #define RETRY_US        UINT64_C(50000)    /* expectations with time, and contexts that are not there yet, are tried again so often */
 #define START_US        UINT64_C(60000000) /* the cluster must be up by then */

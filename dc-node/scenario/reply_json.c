@@ -200,6 +200,8 @@ static json_t *formed(json_t *j, enum form f) {
     return j;
 }
 
+json_t *reply_of_command(json_t *value, const struct slice *argv, uint32_t argc) { return formed(value, form_of(argv, argc)); }
+
 json_t *reply_json(struct slice resp, const struct slice *argv, uint32_t argc, bool *ret_set) {
     enum form f = argv && argc ? form_of(argv, argc) : FORM_PLAIN;
     bool set = f == FORM_SET || (resp.n > 0 && resp.p[0] == '~');

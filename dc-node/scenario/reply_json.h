@@ -12,6 +12,8 @@
 /* One whole reply; none (n == 0) is the error "no answer", one that is malformed likewise an error. argv may be NULL: the command is not known.
  * *ret_set, may be NULL: it is a set, whose order says nothing. The caller owns what is returned. */
 json_t *reply_json(struct slice resp, const struct slice *argv, uint32_t argc, bool *ret_set);
+/* An element of EXEC's reply, as the command that it answers has it. Takes `value`. */
+json_t *reply_of_command(json_t *value, const struct slice *argv, uint32_t argc);
 json_t *reply_error_json(const char *message);
 /* NULL: the value is no error. */
 const char *reply_error_text(const json_t *value);

@@ -44,42 +44,68 @@ void words_prepend(struct words *w, const struct slice *argv, uint32_t argc) {
 
 /* ---- kept replies ---- */
 
-static struct buf text_of(const json_t *value) {
-    struct buf b = {0};
-    char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    buf_text(&b, text ? text : json_string_value(value));
-    free(text);
-    return b;
+static size_t name_size(struct slice s) {
+    size_t n = 0;
+    while (n < s.n && n < NAME_LEN_MAX && s.p[n] && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", s.p[n])) n++;
+    return n;
 }
 
-/* `name`, or `name.member` of an object. NULL: the word stands for itself, or *why. */
-static const json_t *find_saved(struct slice word, const json_t *names, const json_t *saved, struct buf *why) {
-    char name[2 * NAME_LEN_MAX + 2] = {0};
-    if (word.n >= sizeof name) return NULL;
-    memcpy(name, word.p, word.n);
-    char *member = json_object_get(names, name) ? NULL : strrchr(name, '.');
-    if (member) *member++ = 0;
-    if (!json_object_get(names, name)) return NULL;
+static void put_value(const json_t *value, struct buf *out) {
+    char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    buf_text(out, text ? text : json_string_value(value));
+    free(text);
+}
+
+/* At a `$` of s: puts what stands for it. Returns the bytes that were taken; 0: there is no such reply, *why. */
+static size_t put_saved(struct slice s, const json_t *names, const json_t *saved, struct buf *out, struct buf *why) {
+    char name[NAME_LEN_MAX + 1] = {0}, member[NAME_LEN_MAX + 1] = {0};
+    struct slice rest = SLICE(s.p + 1, s.n - 1);
+    size_t n = name_size(rest), m = 0;
+    if (n) memcpy(name, rest.p, n);
+    if (n == 0 || !json_object_get(names, name)) {
+        bool twice = rest.n && rest.p[0] == '$';
+        buf_text(out, "$");
+        return twice ? 2 : 1;
+    }
     const json_t *value = json_object_get(saved, name);
-    if (!value)
+    if (!value) {
         buf_printf(why, "$%s is not known: its step has had no reply", name);
-    else if (member && !(value = json_object_get(value, member)))
+        return 0;
+    }
+    if (rest.n > n && rest.p[n] == '.' && json_is_object(value)) m = name_size(SLICE(rest.p + n + 1, rest.n - n - 1));
+    if (m) {
+        memcpy(member, rest.p + n + 1, m);
+        value = json_object_get(value, member);
+    }
+    if (!value) {
         buf_printf(why, "$%s has no %s", name, member);
-    return value;
+        return 0;
+    }
+    put_value(value, out);
+    return 1 + n + (m ? 1 + m : 0);
+}
+
+static bool expand_word(struct words *w, uint32_t i, const json_t *names, const json_t *saved, struct buf *why) {
+    struct slice s = w->argv[i];
+    struct buf out = {0};
+    size_t used = 1;
+    for (size_t at = 0; at < s.n && used > 0; at += used) {
+        used = 1;
+        if (s.p[at] == '$')
+            used = put_saved(SLICE(s.p + at, s.n - at), names, saved, &out, why);
+        else
+            buf_u8(&out, s.p[at]);
+    }
+    if (used > 0) {
+        set_word(w, i, buf_slice_of(&out));
+        free((void *)(uintptr_t)s.p);
+    }
+    buf_finish(&out);
+    return used > 0;
 }
 
 bool words_expand(struct words *w, const json_t *names, const json_t *saved, struct buf *why) {
-    for (uint32_t i = 0; i < w->argc; i++) {
-        struct slice s = w->argv[i];
-        size_t before = why->n;
-        if (s.n < 2 || s.p[0] != '$') continue;
-        const json_t *value = find_saved(SLICE(s.p + 1, s.n - 1), names, saved, why);
-        if (why->n > before) return false;
-        if (!value) continue;
-        struct buf text = text_of(value);
-        set_word(w, i, buf_slice_of(&text));
-        free((void *)(uintptr_t)s.p);
-        buf_finish(&text);
-    }
+    for (uint32_t i = 0; i < w->argc; i++)
+        if (w->argv[i].n && memchr(w->argv[i].p, '$', w->argv[i].n) && !expand_word(w, i, names, saved, why)) return false;
     return true;
 }

@@ -12,6 +12,6 @@ void words_finish(struct words *w);
 bool words_split(const char *text, struct words *ret, struct buf *why);
 /* In front of the others. */
 void words_prepend(struct words *w, const struct slice *argv, uint32_t argc);
-/* Puts kept replies in the place of whole words: `$name`, of an object's member `$name.member`. Only names that are in `names` count, other words
+/* Puts kept replies in place: `$name`, of an object's member `$name.member`; `$$` is a dollar sign. Only names that are in `names` count, others
  * stay as they stand. False: there is no such reply; *why says so. */
 bool words_expand(struct words *w, const json_t *names, const json_t *saved, struct buf *why);
