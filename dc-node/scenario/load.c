@@ -223,12 +223,16 @@ bool reply_number(const redisReply *r, int64_t *ret) {
 static uint64_t now_of(const struct load *l) { return l->stage->ops->now_us(l->stage); }
 static bool over(const struct load *l) { return l->stopped || now_of(l) >= l->until_us; }
 
+static void rest(struct load_client *c) {
+    c->busy = false;
+    c->load->busy--;
+}
+
 static void begin(void *arg, uint64_t number) {
     struct load_client *c = arg;
     struct load *l = c->load;
     if (over(l)) {
-        c->busy = false;
-        l->busy--;
+        rest(c);
         return;
     }
     c->begun_us = now_of(l);
@@ -251,7 +255,10 @@ static void operation_over(struct load_client *c) {
         if (c->due_us < next) c->due_us = next;
         next = c->due_us;
     }
-    begin_at(c, next < l->until_us ? next : now); /* over when its time is */
+    if (next < l->until_us)
+        begin_at(c, next);
+    else
+        rest(c);
 }
 
 /* ---- books ---- */

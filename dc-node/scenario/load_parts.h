@@ -120,6 +120,7 @@ struct rest {
     struct rest_answer {
         struct rest *rest;
         uint32_t node, key;
+        struct buf words; /* of the command, each ended by 0 */
         bool came;
         redisReply *reply;
     } * *answers;
@@ -129,7 +130,6 @@ struct rest {
 };
 /* False: *why says that no node runs. */
 bool rest_begin(struct rest *r, struct load *l, struct buf *why);
-/* A command of words that are each ended by 0. */
 void rest_ask_words(struct rest *r, uint32_t node, uint32_t key, const struct buf *words);
 /* Of a command about that key, at all nodes that run: `command prefix:key more`. */
 void rest_ask_all(struct rest *r, uint32_t key, const char *command, const char *more);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define PATIENCE_US 60000000u
+#define TRIES       3 /* a connection may have been lost since it was used last */
 
 bool rest_begin(struct rest *r, struct load *l, struct buf *why) {
     *r = (struct rest){.load = l};
@@ -21,6 +22,7 @@ static void on_done(void *arg, const struct stage_reply *reply) {
     struct rest_answer *a = arg;
     struct rest *r = a->rest;
     if (!r) {
+        buf_finish(&a->words);
         free(a);
         return;
     }
@@ -29,46 +31,58 @@ static void on_done(void *arg, const struct stage_reply *reply) {
     if (--r->coming == 0) r->load->stage->ops->stop(r->load->stage);
 }
 
-static void ask(struct rest *r, uint32_t node, uint32_t key, const struct slice *argv, uint32_t argc) {
+static void send(struct rest *r, struct rest_answer *a) {
     struct load *l = r->load;
-    uint32_t *connection = &l->rest_connections[node];
-    if (!*connection) *connection = l->stage->ops->client(l->stage, node) + 1;
+    struct slice words = buf_slice_of(&a->words), *argv = NULL;
+    uint32_t *connection = &l->rest_connections[a->node], argc = 0, cap = 0;
+    if (!*connection) *connection = l->stage->ops->client(l->stage, a->node) + 1;
+    for (size_t at = 0; at < words.n; at += argv[argc - 1].n + 1) {
+        if (argc == cap) argv = xrealloc(argv, (cap = cap * 2 + 8) * sizeof *argv);
+        argv[argc++] = slice_text((const char *)words.p + at);
+    }
+    a->came = false;
+    r->coming++;
+    l->stage->ops->request(l->stage, *connection - 1, argv, argc, on_done, a);
+    free(argv);
+}
+
+void rest_ask_words(struct rest *r, uint32_t node, uint32_t key, const struct buf *words) {
     if (r->answers_count == r->answers_cap) {
         r->answers_cap = r->answers_cap ? r->answers_cap * 2 : 16;
         r->answers = xrealloc(r->answers, r->answers_cap * sizeof(*r->answers));
     }
     struct rest_answer *a = xcalloc(1, sizeof *a);
     *a = (struct rest_answer){.rest = r, .node = node, .key = key};
+    buf_put(&a->words, words->p, words->n);
     r->answers[r->answers_count++] = a;
-    r->coming++;
-    l->stage->ops->request(l->stage, *connection - 1, argv, argc, on_done, a);
-}
-
-void rest_ask_words(struct rest *r, uint32_t node, uint32_t key, const struct buf *words) {
-    struct slice s = buf_slice_of(words);
-    uint32_t argc = 0, cap = 0;
-    struct slice *argv = NULL;
-    for (size_t at = 0; at < s.n; at += argv[argc - 1].n + 1) {
-        if (argc == cap) argv = xrealloc(argv, (cap = cap * 2 + 8) * sizeof *argv);
-        argv[argc++] = slice_text((const char *)s.p + at);
-    }
-    ask(r, node, key, argv, argc);
-    free(argv);
+    send(r, a);
 }
 
 void rest_ask_all(struct rest *r, uint32_t key, const char *command, const char *more) {
-    char name[LOAD_PREFIX_MAX + 16];
-    snprintf(name, sizeof name, "%s:%u", r->load->options.prefix, key);
-    struct slice argv[3] = {slice_text(command), slice_text(name), slice_text(more ? more : "")};
+    struct buf words = {0};
+    buf_put(&words, command, strlen(command) + 1);
+    buf_printf(&words, "%s:%u", r->load->options.prefix, key);
+    buf_u8(&words, 0);
+    if (more) buf_put(&words, more, strlen(more) + 1);
     for (uint32_t i = 0; i < r->load->stage->scenario->cluster->nodes_count; i++)
-        if (r->nodes[i]) ask(r, i, key, argv, more ? 3 : 2);
+        if (r->nodes[i]) rest_ask_words(r, i, key, &words);
+    buf_finish(&words);
 }
 
-bool rest_wait(struct rest *r, struct buf *why) {
+static void wait_once(struct rest *r) {
     struct stage *s = r->load->stage;
     uint64_t until = s->ops->now_us(s) + PATIENCE_US;
     while (r->coming && s->ops->now_us(s) < until)
         if (!s->ops->run(s, until)) break;
+}
+
+bool rest_wait(struct rest *r, struct buf *why) {
+    wait_once(r);
+    for (int again = 1; again < TRIES && r->coming == 0; again++) {
+        for (uint32_t i = 0; i < r->answers_count; i++)
+            if (!r->answers[i]->reply) send(r, r->answers[i]);
+        wait_once(r);
+    }
     for (uint32_t i = 0; i < r->answers_count; i++) {
         const struct rest_answer *a = r->answers[i];
         if (a->reply && a->reply->type != REDIS_REPLY_ERROR) continue;
@@ -85,6 +99,7 @@ void rest_clear(struct rest *r) {
         a->rest = NULL; /* one that is still to come frees itself */
         if (!a->came) continue;
         freeReplyObject(a->reply);
+        buf_finish(&a->words);
         free(a);
     }
     r->answers_count = r->coming = 0;

@@ -13,13 +13,15 @@
 #define OPERATIONS_MAX 3u   /* in one batch */
 #define RECENT_VALUES  256u /* of a row, that a read is held against */
 #define STEPS_BACK     64u  /* of what comes before what */
+#define LATE_VALUES    32u  /* begun before the one that is shown, and maybe carried out after it */
 #define WAIT_MS        "1000"
 #define WAITS_IN_VAIN  3u  /* at one node: then another is tried */
 #define WAITS_TOGETHER 20u /* then the session is given up, and another begins */
 
 enum { PHASE_ARRIVE, PHASE_WORK };
 struct session {
-    struct vv knows; /* what its token covers, and what that must cover */
+    struct vv token; /* what its nodes had applied when it was there */
+    struct vv knows; /* that, and what the writers of what it has read knew: causality carries it along */
     uint32_t *seen;  /* by key: the last value that it has read or written + 1 */
     uint32_t batches, in_vain, in_vain_together;
     bool moving;
@@ -40,6 +42,7 @@ static void client_begin(struct load_client *c) {
 
 static void client_end(struct load_client *c) {
     struct session *s = c->state;
+    vv_finish(&s->token);
     vv_finish(&s->knows);
     free(s->seen);
     free(s);
@@ -47,6 +50,7 @@ static void client_end(struct load_client *c) {
 
 static void begin_anew(struct load_client *c) {
     struct session *s = c->state;
+    vv_clear(&s->token);
     vv_clear(&s->knows);
     memset(s->seen, 0, c->load->options.keys * sizeof *s->seen);
     s->in_vain = s->in_vain_together = 0;
@@ -141,21 +145,27 @@ static void name_value(const struct load *l, uint32_t value, struct buf *out) {
         buf_text(out, "nothing");
 }
 
+static const char *guarantee(const struct reading *r, uint32_t w, bool was_seen) {
+    const struct load *l = r->client->load;
+    const struct session *s = r->client->state;
+    const struct value *known = &values_of(l)->list[w];
+    if (r->by_write) return "writes follow reads";
+    if (known->client == r->client->number && known->load == l->name) return "read your writes";
+    return was_seen || vv_includes(&s->token, &known->after) ? "monotonic reads" : "writes follow reads";
+}
+
 /* It should have seen w. */
 static void violated(const struct reading *r, uint32_t w, bool was_seen) {
     struct load *l = r->client->load;
-    const struct value *known = &values_of(l)->list[w];
-    bool own = known->client == r->client->number && known->load == l->name;
-    const char *guarantee = r->by_write ? "writes follow reads" : own ? "read your writes" : was_seen ? "monotonic reads" : "writes follow reads";
     struct buf text = {0};
     char time[32];
-    l->session_violations++;
+    if (l->session_violations++ || l->violation.n) return;
     buf_printf(&text, "session %u %s %s:%u at %s, %s, and %s ", r->client->number + 1, r->by_write ? "wrote to" : "read", l->options.prefix, r->key,
                load_node_name(l, r->client->node), load_time(r->client->returned_us, time), r->by_write ? "replaced" : "saw");
     name_value(l, r->shown, &text);
-    buf_printf(&text, "; but %s ", was_seen ? "it had already seen or written" : "its token covered");
+    buf_printf(&text, "; but %s ", was_seen ? "it had already seen or written" : "what it knew covered");
     name_value(l, w + 1, &text);
-    buf_printf(&text, ", which comes after: %s is broken", guarantee);
+    buf_printf(&text, ", which comes after: %s is broken", guarantee(r, w, was_seen));
     load_violated(l, "%.*s", (int)text.n, (const char *)text.p);
     buf_finish(&text);
 }
@@ -175,7 +185,8 @@ static void check_reading(const struct reading *r) {
         violated(r, seen - 1, true);
         return;
     }
-    for (uint32_t i = k->count; i > 0 && k->count - i < RECENT_VALUES; i--) {
+    uint32_t place = r->shown ? v->list[r->shown - 1].place : 0, least = place < LATE_VALUES ? 0 : place - LATE_VALUES;
+    for (uint32_t i = k->count; i > least && k->count - i < RECENT_VALUES; i--) {
         uint32_t w = k->list[i - 1];
         const struct value *known = &v->list[w];
         if (!known->has_after || !vv_includes(&s->knows, &known->after) || !comes_before(r, w)) continue;
@@ -241,6 +252,7 @@ static void finish_work(struct load_client *c) {
         forget_batch(c);
         return;
     }
+    vv_join(&s->token, &after);
     vv_join(&s->knows, &after);
     for (uint32_t i = 0; i < s->count; i++) {
         struct value *w = s->operations[i].write ? &v->list[s->operations[i].index] : NULL;

@@ -55,6 +55,7 @@ uint32_t values_add(struct load_client *c, uint32_t key, bool removes, struct bu
                                     .removes = removes};
     struct value_key *k = &v->keys[key];
     if (k->count == k->cap) k->list = xrealloc(k->list, (k->cap = k->cap ? k->cap * 2 : 16) * sizeof *k->list);
+    v->list[index].place = k->count;
     k->list[k->count++] = index;
     if (ret_text) {
         text_of(v, index, ret_text);

@@ -8,6 +8,7 @@
 struct value {
     const char *load; /* the name of its workload */
     uint32_t key, client, node, bytes;
+    uint32_t place; /* in the list of its key */
     uint64_t invoked_us, returned_us;
     enum load_outcome outcome;
     bool removes;            /* GETDEL: it is no value */
