@@ -55,6 +55,14 @@ static int take_option(char **argv, int argc, int i, struct args *ret, char why[
             snprintf(why, 256, "--%s wants a value", name);
             return 0;
         }
+        if (fields[f].wants_value && ret->given_count == ARGS_GIVEN_MAX) {
+            snprintf(why, 256, "more than %d options", ARGS_GIVEN_MAX);
+            return 0;
+        }
+        if (fields[f].wants_value) {
+            ret->given[ret->given_count].option = fields[f].name;
+            ret->given[ret->given_count++].value = value;
+        }
         if (!fields[f].wants_value) value = argv[i];
         memcpy((char *)ret + fields[f].offset, &value, sizeof value);
         return taken;

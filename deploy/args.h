@@ -24,6 +24,8 @@ struct run;
       "which policy settles the conflicts of a table: lww, priority, merge, record, handler:NAME")                                                   \
     X(handler, "new NAME | check NAME.so | list | install NAME.so", "settings recorded into force",                                                  \
       "conflict handlers in C (conflict/HANDLERS.md): a new project in --dir, the admission check, what nodes have; --dir names the cluster")        \
+    X(replay, "FILE", "seed seeds jobs keep no-shrink trace step hash policy handler force",                                                         \
+      "play a scenario (schemas/scenario.schema.json) in the simulator: does everything hold that it expects?")                                      \
     X(help, "[VERB]", "", "this text")                                                                                                               \
     X(version, "", "", "the version")
 
@@ -54,8 +56,19 @@ struct run;
     X(edit, false, "", "resolve with what you make of the versions in $EDITOR")                                                                      \
     X(table, true, "T", "all conflicts of this table")                                                                                               \
     X(out, true, "FILE", "write to this file")                                                                                                       \
+    X(seed, true, "N", "draw everything that is left open from this seed (default: the file's)")                                                     \
+    X(seeds, true, "A..B", "all these seeds, on all cores; of failures the first is made small and written out")                                     \
+    X(jobs, true, "N", "so many processes (default: one for each core)")                                                                             \
+    X(keep, true, "DIR", "write what fails, made small, to FILE.seed-N.json there, one seed too (default: beside FILE)")                             \
+    X(no_shrink, false, "", "write nothing out")                                                                                                     \
+    X(trace, false, "", "show what happens, a column for each datacenter")                                                                           \
+    X(step, false, "", "stop before each step, to look around (help)")                                                                               \
+    X(hash, false, "", "the hash of the trace alone: the same on every machine")                                                                     \
+    X(policy, true, "TABLE=POLICY", "what if: play it under this policy too, and show row by row what differs; may be given again")                  \
+    X(handler, true, "NAME.so", "a handler that policies may name, beside those of the file; may be given again")                                    \
     X(raw, false, "", "replies without types and quotes, as redis-cli prints them into a pipe")
 
+#define ARGS_GIVEN_MAX 64
 struct args {
     const char *verb;
 #define X(name, wants_value, value, doc) const char *name; /* NULL: not given; without a value: the option itself */
@@ -63,6 +76,10 @@ struct args {
 #undef X
     char **words; /* what stands behind the verb and is no option */
     int words_count;
+    struct {
+        const char *option, *value; /* as "port_base" */
+    } given[ARGS_GIVEN_MAX];        /* every option that has a value, as often as it was given, in order */
+    int given_count;
 };
 
 struct verb {

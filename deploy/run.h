@@ -12,6 +12,7 @@ struct run {
     struct args args;
     struct local local; /* after run_open() */
     json_t *json;       /* the answer under --json, an object */
+    bool answered;      /* ... which the verb has given itself */
 };
 
 /* Opens the cluster that is in the directory; changing verbs take its lock. Returns 0, or an exit code after saying why. */

@@ -1,4 +1,5 @@
 /* The command `truce`: a cluster on this machine, its faults, and what became of every write. */
+#include "../dc-node/io/handler_process.h"
 #include "run.h"
 
 #include <stdarg.h>
@@ -99,11 +100,12 @@ int main(int argc, char **argv) {
     struct run r = {.local.lock = -1, .json = json_object()};
     char why[256];
     int code = EXIT_USAGE;
+    if (argc == 4 && strcmp(argv[1], HANDLER_ARGUMENT) == 0) return handler_child(argv[2], argv[3]); /* begun by a replay, for one handler */
     if (args_parse(argc, argv, &r.args, why))
         code = verb_find(r.args.verb)->run(&r);
     else
         fail(&r, EXIT_USAGE, "%s (truce help)", why);
-    if (r.args.json) {
+    if (r.args.json && !r.answered) {
         json_dumpf(r.json, stdout, JSON_INDENT(1));
         putchar('\n');
     }
