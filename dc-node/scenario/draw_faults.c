@@ -380,8 +380,8 @@ static bool draw_all(struct faulting *f, const json_t *step) {
     size_t count = 0;
     uint64_t length, t = 0, gap, lasts;
     const json_t *whole = json_object_get(step, "for");
-    if (!json_is_string(whole) || !parse_time(json_string_value(whole), SCENARIO_TIME_MAX, &length) || length < MS)
-        return wrong(f->r, "for", "a time such as \"20s\"", whole);
+    if (whole == NULL) return wrong(f->r, "for", "a time such as \"20s\"", whole);
+    if (!want_time(f->r, "for", whole, MS, SCENARIO_TIME_MAX, &length)) return false;
     if (!read_in(f, step) || !read_kinds(f, json_object_get(step, "faults"), which, &count)) return false;
     for (uint32_t turns = 0;; turns++) {
         if (!draw_pace(f, step, "every", "100ms..2s", &gap)) return false;

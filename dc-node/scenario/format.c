@@ -41,7 +41,7 @@ static const struct key_rule key_rules[] = {
     {"at", ALL, VALUE_TIME},
     {"after", ALL, VALUE_TIME},
     {"note", ALL, VALUE_PLAIN},
-    {"line", ALL, VALUE_PLAIN}, /* put there by drawing: where the step stood in the file */
+    {"place", ALL, VALUE_PLAIN}, /* put there by drawing: line and number in the file */
     {"do", BIT(DO), VALUE_COMMAND},
     {"dc", BIT(DO) | BIT(WORKLOAD), VALUE_DC},
     {"node", BIT(DO) | BIT(WORKLOAD), VALUE_NODES},
@@ -161,14 +161,17 @@ bool head_value_find(const char *key, const char *key2, const char *key3, enum v
 
 /* ---- what is wrong, and where ---- */
 void reading_step(struct reading *r, size_t index, const json_t *step) {
-    const json_t *line = json_object_get(step, "line");
+    const json_t *place = json_object_get(step, "place");
+    json_int_t line = json_integer_value(json_array_get(place, 0)), number = json_integer_value(json_array_get(place, 1));
     int verb = step_verb_of(step);
     r->number = (uint32_t)index + 1;
     r->verb = verb == STEP_FAULTS ? "faults" : verb == STEP_VERB_NONE ? NULL : step_verb_name((enum step_verb)verb);
-    if (json_is_integer(line) && json_integer_value(line) > 0 && json_integer_value(line) <= UINT32_MAX)
-        r->line = (uint32_t)json_integer_value(line);
-    else
+    if (line > 0 && line <= UINT32_MAX && number > 0 && number <= UINT32_MAX) {
+        r->line = (uint32_t)line;
+        r->number = (uint32_t)number;
+    } else {
         r->line = places_element(r->file->places, "steps", index);
+    }
 }
 
 void reading_head(struct reading *r) {

@@ -382,7 +382,7 @@ static bool read_steps(struct reading *r, const json_t *root, struct scenario *s
     s->steps = xcalloc(json_array_size(steps) + 1, sizeof *s->steps);
     json_array_foreach(steps, i, step) {
         reading_step(r, i, step);
-        s->steps_count++;
+        s->steps[s->steps_count++].number = (uint32_t)i + 1;
         if (!step_parse(r, s, step, &s->steps[i])) return false;
     }
     return steps_check_names(r, s);
@@ -409,7 +409,10 @@ bool scenario_parse(const struct scenario_file *f, json_t *expanded, struct scen
 }
 
 void scenario_finish(struct scenario *s) {
-    for (uint32_t i = 0; i < s->steps_count; i++) free(s->steps[i].knows);
+    for (uint32_t i = 0; i < s->steps_count; i++) {
+        free(s->steps[i].knows);
+        free(s->steps[i].transaction);
+    }
     for (uint32_t i = 0; i < s->handlers_count; i++) free(s->handlers[i].path);
     if (s->cluster != NULL) cluster_finish(s->cluster);
     free(s->cluster);

@@ -119,8 +119,9 @@ struct predicate {
 
 struct step {
     enum step_verb verb;
-    uint32_t number, line; /* in the file, from 1; line 0: not known */
-    const json_t *json;    /* the step itself, borrowed of the file; its `note`, if it has one, is for readers */
+    uint32_t number;    /* from 1, of the steps as they were drawn */
+    uint32_t line;      /* where it stands in the file that was drawn from; 0: not known */
+    const json_t *json; /* the step itself, borrowed of the file; its `note`, if it has one, is for readers */
     /* When: `at` counts from the beginning, `after` from the end of the step before. A step without either begins when the one before has ended: a
      * `do` with its reply, a `settle` when it has settled, an `expect` when it holds. A `do` or `workload` does not hold up a later step that has a
      * time of its own. */
@@ -145,8 +146,8 @@ struct step {
     /* DO */
     bool at_leader;      /* a `dc` was named: the leader if it runs */
     const char *command; /* quoting as in redis-cli; `$name` is a saved reply */
-    /* `"do": ["HSET a x 1", "INCR b"]`: one transaction, sent as MULTI ... EXEC on one connection; the reply is that of EXEC. Under `knows` it waits
-     * until the node has what they cover, and is sent without a context of its own. NULL: a single command; else `command` is the first of them. */
+    /* `"do": ["HSET a x 1", "INCR b"]`: one transaction, sent as MULTI ... EXEC; the reply is that of EXEC. NULL: a single command; else `command` is
+     * the first of them. Owned. */
     const char **transaction;
     uint32_t transaction_count;
     const char *client; /* `client`: its own connection, kept; NULL: the node's own */

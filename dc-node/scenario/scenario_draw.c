@@ -156,9 +156,29 @@ static int braces_range(const char *at, const char **ret_end, int64_t *ret_a, in
     return whole_number(a, ret_a) && whole_number(b, ret_b) && *ret_a <= *ret_b ? 1 : -1;
 }
 
+static bool draw_command(struct drawing *d, const char *place, const json_t *v, json_t **ret);
+
+/* Of a transaction each. */
+static bool draw_commands(struct drawing *d, const char *place, const json_t *list, json_t **ret) {
+    json_t *drawn, *copy = json_copy((json_t *)(uintptr_t)list), *one;
+    bool ok = true, any = false;
+    size_t i;
+    json_array_foreach(list, i, one) {
+        drawn = NULL;
+        ok = ok && draw_command(d, place, one, &drawn);
+        if (drawn == NULL) continue;
+        json_array_set_new(copy, i, drawn);
+        any = true;
+    }
+    if (any && ok) *ret = json_incref(copy);
+    json_decref(copy);
+    return ok;
+}
+
 static bool draw_command(struct drawing *d, const char *place, const json_t *v, json_t **ret) {
     struct buf text = {0};
     bool any = false;
+    if (json_is_array(v)) return draw_commands(d, place, v, ret);
     if (!json_is_string(v)) return true;
     for (const char *p = json_string_value(v), *end; *p != '\0';) {
         int64_t a, b;
@@ -392,8 +412,8 @@ static bool time_of(const json_t *step, const char *key, uint64_t *ret_us) {
 /* The first step behind `faults` begins when these are over. */
 static void wait_for_rest(json_t *step, struct rest *rest) {
     uint64_t after;
-    if (rest->how != REST_NONE && json_object_get(step, "at") == NULL) {
-        time_of(step, "after", &after);
+    bool timed = time_of(step, "after", &after) || json_object_get(step, "after") == NULL; /* else it is wrong, and stays to be found */
+    if (rest->how != REST_NONE && timed && json_object_get(step, "at") == NULL) {
         if (rest->how == REST_AT) json_object_del(step, "after");
         set_time(step, rest->how == REST_AT ? "at" : "after", rest->us + after);
     }
@@ -408,6 +428,11 @@ static json_t *with_time_first(json_t *step, const char *key, uint64_t us) {
     return timed;
 }
 
+/* Where the step stands in the file, for messages. */
+static void put_place(const struct drawing *d, json_t *step) {
+    if (d->r.line != 0 && json_is_object(step)) json_object_set_new(step, "place", json_pack("[ii]", (int)d->r.line, (int)d->r.number));
+}
+
 static bool expand_faults(struct drawing *d, struct groups *g, const json_t *step, struct rest *rest) {
     struct drawn_steps drawn = {0};
     uint64_t at, after, length, last = 0;
@@ -419,7 +444,7 @@ static bool expand_faults(struct drawing *d, struct groups *g, const json_t *ste
         json_t *made = drawn.all[i].step;
         uint64_t t = drawn.all[i].at_us;
         drawn.all[i].step = NULL;
-        if (d->r.line != 0) json_object_set_new(made, "line", json_integer(d->r.line));
+        put_place(d, made);
         add_step(g, absolute ? with_time_first(made, "at", at + t) : with_time_first(made, "after", t - last + (i == 0 ? after : 0)));
         last = t;
     }
@@ -443,8 +468,8 @@ static bool draw_step(struct drawing *d, json_t *step) {
 }
 
 static bool one_step(struct drawing *d, struct groups *g, json_t *step, struct rest *rest) {
-    if (json_object_get(step, "line") != NULL && d->r.file->places != NULL) return wrong_because(&d->r, "line", "no such key in a file", "it");
-    if (json_is_object(step) && d->r.line != 0) json_object_set_new(step, "line", json_integer(d->r.line));
+    if (json_object_get(step, "place") != NULL && d->r.file->places != NULL) return wrong_because(&d->r, "place", "no such key in a file", "it");
+    put_place(d, step);
     if (!draw_step(d, step)) return false;
     wait_for_rest(step, rest);
     if (step_verb_of(step) == STEP_FAULTS) return expand_faults(d, g, step, rest);
@@ -461,7 +486,6 @@ static bool draw_steps(struct drawing *d, json_t *root) {
     if (!json_is_array(steps)) return true;
     json_array_foreach(steps, i, step) {
         reading_step(&d->r, i, step);
-        if (d->r.file->places != NULL) d->r.line = places_element(d->r.file->places, "steps", i);
         ok = ok && one_step(d, &groups, step, &rest);
     }
     reading_head(&d->r);

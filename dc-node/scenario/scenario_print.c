@@ -34,7 +34,7 @@ static void put_key(const char *key, struct buf *out) {
 }
 
 /* Where a step stood in the file that it was drawn from says nothing of this one. */
-static bool left_out(const char *key, bool is_step) { return is_step && strcmp(key, "line") == 0; }
+static bool left_out(const char *key, bool is_step) { return is_step && strcmp(key, "place") == 0; }
 
 static void put_line(const json_t *v, bool is_step, struct buf *out) {
     const char *key;

@@ -125,10 +125,23 @@ static bool read_knows(const struct reading *r, struct step *step) {
     return true;
 }
 
+/* A command, or the list of those of a transaction. */
+static bool read_commands(const struct reading *r, struct step *step) {
+    const json_t *commands = value(step, "do"), *one;
+    size_t i;
+    bool list = json_array_size(commands) > 0;
+    if (!list && !command_valid(r, commands)) return false;
+    step->command = json_string_value(list ? json_array_get(commands, 0) : commands);
+    if (list) step->transaction = xcalloc(json_array_size(commands), sizeof *step->transaction);
+    json_array_foreach(commands, i, one) {
+        if (!command_valid(r, one)) return false;
+        step->transaction[step->transaction_count++] = json_string_value(one);
+    }
+    return true;
+}
+
 static bool read_do(const struct reading *r, const struct scenario *s, struct step *step) {
-    const json_t *command = value(step, "do");
-    if (!command_valid(r, command)) return false;
-    step->command = json_string_value(command);
+    if (!read_commands(r, step)) return false;
     step->length_us = PATIENCE_US;
     return read_where(r, s, step) && want_word(r, "client", value(step, "client"), &step->client) &&
            want_word(r, "as", value(step, "as"), &step->save) && want_word(r, "label", value(step, "label"), &step->label) && read_knows(r, step) &&
@@ -196,7 +209,7 @@ static bool no_verb(const struct reading *r, const json_t *json) {
     buf_text(&wanted, "faults");
     buf_u8(&wanted, 0);
     json_object_foreach((json_t *)(uintptr_t)json, key, v) {
-        if (strcmp(key, "line") == 0) continue;
+        if (strcmp(key, "place") == 0) continue;
         buf_text(&got, got.n == 0 ? "the keys " : ", ");
         if (got.n > 200) break;
         shown_text(key, &got);
@@ -238,7 +251,6 @@ bool step_parse(struct reading *r, struct scenario *s, const json_t *json, struc
     if (!check_keys(r, verb, json)) return false;
     if (verb == STEP_FAULTS) return wrong_because(r, "", "steps that are drawn from a seed already", "a step that is not");
     ret->verb = (enum step_verb)verb;
-    ret->number = r->number;
     ret->line = r->line;
     ret->json = json;
     return read_when(r, ret) && read_note(r, ret) && readers[verb](r, s, ret);
@@ -270,6 +282,8 @@ static bool check_saved(const struct reading *r, const struct names *names, cons
 
 static bool check_do(const struct reading *r, struct names *names, const struct step *step) {
     if (!check_saved(r, names, step->command)) return false;
+    for (uint32_t i = 1; i < step->transaction_count; i++)
+        if (!check_saved(r, names, step->transaction[i])) return false;
     for (uint32_t i = 0; i < step->knows_count; i++) {
         if (!given(names->labels, step->knows[i])) return wrong_because(r, "knows", "labels of earlier steps", "\"%s\"", step->knows[i]);
     }
