@@ -71,7 +71,7 @@ static bool clear_one(const char *dir, const char *name, const char *to, struct 
 bool data_dir_clear(const char *dir, struct buf *why) { return each_name(dir, clear_one, NULL, why); }
 
 /* ---- copies ---- */
-static bool copy_bytes(const char *from, const char *to) {
+bool file_copy(const char *from, const char *to) {
     int in = open(from, O_RDONLY | O_CLOEXEC), out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
     ssize_t n = out >= 0 ? 1 : -1;
     while (n > 0) n = copy_file_range(in, NULL, out, NULL, COPY_BYTES, 0);
@@ -92,7 +92,7 @@ static bool copy_one(const char *dir, const char *name, const char *to, struct b
     if (ok && S_ISDIR(st.st_mode)) {
         ok = dir_make(there) && each_name(from, copy_one, there, why);
     } else if (ok && S_ISREG(st.st_mode)) {
-        ok = copy_bytes(from, there);
+        ok = file_copy(from, there);
     }
     if (!ok && why->n == 0) buf_printf(why, "%s to %s: %s", from, there, strerror(errno));
     free(from);

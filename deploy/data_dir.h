@@ -13,3 +13,5 @@ bool data_dir_mark_returning(const char *dir, struct buf *why);
 bool dir_remove(const char *path, struct buf *why);
 /* The directory and those above it. False: errno says why. */
 bool dir_make(const char *path);
+/* The bytes of one file. False: errno says why. */
+bool file_copy(const char *from, const char *to);

@@ -70,6 +70,7 @@ static void let_go(struct fault *f) {
     struct held_frame *h = f->first;
     f->first = f->last = NULL;
     f->held_bytes = 0;
+    f->latest_due_us = 0;
     for (struct held_frame *next; h; h = next) {
         next = h->next;
         h->next = NULL;
@@ -88,6 +89,7 @@ static struct held_frame *hold_copy(struct fault *f, struct slice frame, uint64_
 
 /* When a frame that is sent now arrives. */
 static uint64_t due(struct faults *all, struct fault *f, size_t bytes, uint64_t now_us) {
+    if (f->clogged) return UINT64_MAX; /* what is on its way already arrives */
     uint64_t leaves_us = f->paced_until_us > now_us ? f->paced_until_us : now_us;
     if (f->slow.rate_bytes_per_s) f->paced_until_us = leaves_us += bytes * 1000000 / f->slow.rate_bytes_per_s;
     uint64_t due_us = leaves_us + f->slow.latency_us;
@@ -123,7 +125,7 @@ void faults_hold(struct faults *all, uint32_t peer, struct slice frames, uint64_
 void faults_release(struct faults *all, uint64_t now_us, void (*send)(void *arg, uint32_t peer, struct slice frame), void *arg) {
     for (uint32_t peer = 0; peer < all->cluster->nodes_count; peer++) {
         struct fault *f = &all->of[peer];
-        while (f->first && f->first->due_us <= now_us && !f->clogged) {
+        while (f->first && f->first->due_us <= now_us && f->first->due_us < UINT64_MAX) {
             struct held_frame *h = f->first;
             f->first = h->next;
             if (f->first == NULL) f->last = NULL;
@@ -138,7 +140,7 @@ uint64_t faults_wake_us(const struct faults *all) {
     uint64_t wake = UINT64_MAX;
     for (uint32_t peer = 0; peer < all->cluster->nodes_count; peer++) {
         const struct fault *f = &all->of[peer];
-        if (f->first && !f->clogged && f->first->due_us < wake) wake = f->first->due_us;
+        if (f->first && f->first->due_us < wake) wake = f->first->due_us;
     }
     return wake;
 }

@@ -183,8 +183,12 @@ Test(faults, what_makes_no_sense_is_refused_and_changes_nothing) {
 }
 
 Test(faults, a_clog_holds_what_is_sent_and_lets_it_go_in_order) {
+    told("TRUCE.FAULT SLOW eu LATENCY 1");
+    hold(eu1, "0", 0);
+    told("TRUCE.FAULT SLOW eu LATENCY 0");
     cr_assert_str_eq(told("TRUCE.FAULT CLOG eu"), "+OK\r\n");
     hold(eu1, "abc", 0);
+    cr_assert_str_eq(released(1000), "0", "what was on its way arrives");
     cr_assert_eq(faults_wake_us(&faults), UINT64_MAX);
     cr_assert_str_eq(released(UINT64_MAX), "");
     cr_assert(fault_bars(&faults.of[eu1]), "nobody connects through it");
