@@ -1,6 +1,7 @@
 /* The checkers of the invariants (FAULTS, part 2). Each looks at a history and reports what is broken with history_fail(). */
 #pragma once
 #include "../../conflict/journal.h"
+#include "../core/store.h"
 #include "history.h"
 
 /* ---- check_dots.c: I4 causality, I8 exactly once, I10 identity; just before the event counts at the node ---- */
@@ -24,6 +25,12 @@ void check_committed(struct history *h, uint32_t node, enum durability how);
 void check_crashed(struct history *h, uint32_t node, bool machine);
 /* After history_started(). */
 void check_recovered(struct history *h, uint32_t node);
+
+/* ---- check_log.c: I12; when it is to be committed ---- */
+void check_trimmed(struct history *h, uint32_t node, const struct log_trim *trim, const struct origins *t);
+
+/* ---- check_bounds.c: I16 ---- */
+void check_memory(struct history *h, uint32_t node, uint64_t bytes, uint64_t bytes_max);
 
 /* ---- check_writes.c: I2 no lost write, I3 none from a failed one, I8 counters; at rest ---- */
 enum outcome { OUTCOME_OK, OUTCOME_FAILED, OUTCOME_UNKNOWN };

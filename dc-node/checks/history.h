@@ -180,6 +180,7 @@ bool h_removes(const struct h_change *c, const struct h_element *e); /* of its r
 
 /* ---- history_view.c: what readers see of them ---- */
 enum policy h_policy(const struct history *h, uint32_t node, uint32_t key);
+#define H_ONE ((amount_t)100000000 * 1000000000) /* amounts are in 10^-17; what clients count here are whole numbers */
 /* Of the versions of one cell, the one that is read; NULL: there is none. */
 const struct h_element *h_winner(const struct history *h, uint32_t node, uint32_t key, enum cell_kind kind, struct slice name);
 /* The type of the greatest (stamp, origin) element; of a whole row CONTENT_NONE. */

@@ -142,7 +142,6 @@ uint64_t h_expire_ms(const struct h_row *row) {
 /* ---- values ---- */
 
 #define NUMBER_TEXT 24
-#define ONE         ((amount_t)100000000 * 1000000000) /* amounts are in 10^-17; what clients count here are whole numbers */
 
 static amount_t number_in(struct slice text) {
     amount_t number = 0;
@@ -151,7 +150,7 @@ static amount_t number_in(struct slice text) {
         if (text.p[i] < '0' || text.p[i] > '9' || text.n > 18) return 0;
         number = number * 10 + (text.p[i] - '0');
     }
-    return (negative ? -number : number) * ONE;
+    return (negative ? -number : number) * H_ONE;
 }
 
 /* The register, with what was counted on it. Into `text` where it is a sum. */
@@ -168,7 +167,7 @@ static struct slice value_of(const struct history *h, uint32_t node, const struc
     }
     if (!counted) return winner->value;
     if (winner) sum += number_in(winner->value);
-    return SLICE(text, (size_t)snprintf(text, NUMBER_TEXT, "%lld", (long long)(sum / ONE)));
+    return SLICE(text, (size_t)snprintf(text, NUMBER_TEXT, "%lld", (long long)(sum / H_ONE)));
 }
 
 static bool named_before(const struct h_row *row, uint32_t at, enum content_type type) {

@@ -1,5 +1,7 @@
 #include "onlooker.h"
 
+#include "../core/session.h"
+
 static void stop_if_failed(struct onlooker *l) {
     if (history_failed(l->history)) world_stop(l->world);
 }
@@ -44,14 +46,24 @@ void onlooker_applied(void *onlooker, uint32_t node, const struct event *e, bool
 
 void onlooker_stepped(void *onlooker, uint32_t node) {
     struct onlooker *l = onlooker;
-    if (l->applied) check_node(l, node);
+    if (!l->applied) return;
     l->applied = false;
+    check_node(l, node);
+    struct engine_figures f;
+    engine_get_figures(world_engine(l->world, node), &f);
+    check_memory(l->history, node, f.memory_bytes, f.cluster->memory_bytes_max);
 }
 
 void onlooker_committed(void *onlooker, uint32_t node, enum world_commit how) {
     static const enum durability durabilities[] = {
         [WORLD_COMMIT_SYNCED] = DURABLE_SYNCED, [WORLD_COMMIT_MADE] = DURABLE_MADE, [WORLD_COMMIT_DOUBTFUL] = DURABLE_MAYBE};
     check_committed(((struct onlooker *)onlooker)->history, node, durabilities[how]);
+}
+
+void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c) {
+    struct onlooker *l = onlooker;
+    for (size_t i = 0; i < c->trims_count; i++) check_trimmed(l->history, node, &c->trims[i], engine_origins(world_engine(l->world, node)));
+    stop_if_failed(l);
 }
 
 void onlooker_broken(void *onlooker, uint32_t node, const char *why) {
@@ -74,6 +86,7 @@ struct world_watcher onlooker_watcher(struct onlooker *l) {
         .stepped = onlooker_stepped,
         .committed = onlooker_committed,
         .broken = onlooker_broken,
+        .persisted = onlooker_persisted,
         .backed_up = onlooker_backed_up,
         .replaced = onlooker_replaced,
     };

@@ -17,6 +17,7 @@ void onlooker_stepping(void *onlooker, uint32_t node);
 void onlooker_applied(void *onlooker, uint32_t node, const struct event *e, bool own);
 void onlooker_stepped(void *onlooker, uint32_t node);
 void onlooker_committed(void *onlooker, uint32_t node, enum world_commit how);
+void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c);
 void onlooker_broken(void *onlooker, uint32_t node, const char *why);
 void onlooker_backed_up(void *onlooker, uint32_t node, uint32_t backup);
 void onlooker_replaced(void *onlooker, uint32_t node, uint32_t backup);

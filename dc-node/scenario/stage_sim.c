@@ -275,7 +275,7 @@ static void look(struct stage *st, uint32_t node, struct stage_view *ret) {
     ret->vv_hash = vv_hash(engine_vv(e), engine_origins(e));
     ret->digest = engine_digest(e);
     ret->conflicts_open = f.open_conflicts;
-    ret->events = f.events_own + f.events_applied;
+    for (origin_ref o = 0; o < engine_vv(e)->len; o++) ret->events += engine_vv(e)->n[o];
 }
 
 void sim_record_role(struct sim_stage *s, uint32_t node) {
@@ -455,6 +455,7 @@ static void on_replaced(void *arg, uint32_t node, uint32_t backup) {
 
 static void on_persisted(void *arg, uint32_t node, const struct commit *c) {
     struct sim_stage *s = arg;
+    if (s->onlooker.history) onlooker_persisted(&s->onlooker, node, c);
     if (s->base.record && c->losses_count > 0) sim_record_commit(s, node, c);
 }
 

@@ -167,6 +167,13 @@ void network_close(struct world *w, uint32_t node, uint32_t peer) {
 
 void world_disconnect(struct world *w, uint32_t a, uint32_t b) { network_close(w, a, b); }
 
+void world_tear(struct world *w, uint32_t a, uint32_t b) {
+    if (connection(w, a, b)->end[a > b].up == 0) return;
+    lower(w, a, b);
+    suspect(w, b, a);
+    try_soon(w, a, b);
+}
+
 void network_link(struct world *w, uint32_t node, uint32_t peer, uint32_t epoch, bool up) {
     struct connection *c = connection(w, node, peer);
     if (!up) {

@@ -116,6 +116,8 @@ void world_heal(struct world *w, uint32_t from, uint32_t to);
 void world_heal_all(struct world *w);
 /* Both ends of a connection see it go, and connect again. */
 void world_disconnect(struct world *w, uint32_t a, uint32_t b);
+/* Only `a` sees it go; `b` learns of it by silence, or by the next connection. */
+void world_tear(struct world *w, uint32_t a, uint32_t b);
 
 /* ---- clients: each has one connection to one node, opened at need and again after a loss ---- */
 struct reply_info {

@@ -457,3 +457,96 @@ Test(checkers, the_rows_kept_step_by_step_are_those_of_the_definition) {
         finish(&p);
     }
 }
+
+/* ---- I12, I16, and disks that were wiped or replaced ---- */
+
+static void all_commit(struct past *p) {
+    for (uint32_t i = 0; i < NODES; i++) check_committed(p->h, i, DURABLE_SYNCED);
+}
+
+Test(checkers, an_event_that_leaves_a_log_while_somebody_lacks_it_is_found) {
+    struct past p = past();
+    struct h_event *e = writes(&p, 0, "k", "a");
+    receives(&p, 1, e);
+    receives(&p, 2, e);
+    all_commit(&p);
+    check_trimmed(p.h, 0, &(struct log_trim){p.own[0], 1}, p.t);
+    good(&p);
+    receives(&p, 1, writes(&p, 0, "k", "b"));
+    all_commit(&p);
+    check_trimmed(p.h, 0, &(struct log_trim){p.own[0], 2}, p.t);
+    bad(&p, "I12");
+    finish(&p);
+}
+
+Test(checkers, memory_beyond_its_bound_is_found) {
+    struct past p = past();
+    check_memory(p.h, 0, 1 << 20, 1 << 20);
+    good(&p);
+    check_memory(p.h, 0, 2 << 20, 1 << 20);
+    bad(&p, "I16");
+    finish(&p);
+}
+
+Test(checkers, a_write_that_only_a_wiped_disk_held_is_not_missed_and_one_that_another_held_is) {
+    struct past p = past();
+    uint32_t key = history_key(p.h, slice_text("k"));
+    struct vv none = {0};
+    writes(&p, 0, "k", "alone");
+    all_commit(&p);
+    check_crashed(p.h, 0, false);
+    history_replaced(p.h, 0, 0);
+    history_started(p.h, 0, &none, p.t);
+    check_recovered(p.h, 0);
+    check_write(p.h, key, 0, slice_text("alone"), OUTCOME_OK, true);
+    good(&p);
+    receives(&p, 2, writes(&p, 1, "k", "twice"));
+    all_commit(&p);
+    check_crashed(p.h, 1, false);
+    history_replaced(p.h, 1, 0);
+    check_write(p.h, key, 0, slice_text("twice"), OUTCOME_OK, true);
+    bad(&p, "I2");
+    finish(&p);
+}
+
+Test(checkers, a_restored_node_that_lacks_what_its_backup_has_is_found) {
+    struct past p = past();
+    struct vv vv = {0};
+    writes(&p, 0, "k", "a");
+    all_commit(&p);
+    history_backed_up(p.h, 0, 7);
+    writes(&p, 0, "k", "b");
+    all_commit(&p);
+    check_crashed(p.h, 0, false);
+    history_replaced(p.h, 0, 7);
+    vv_set(&vv, p.own[0], 1);
+    history_started(p.h, 0, &vv, p.t);
+    check_recovered(p.h, 0);
+    good(&p);
+    check_crashed(p.h, 0, false);
+    vv_clear(&vv);
+    history_started(p.h, 0, &vv, p.t);
+    check_recovered(p.h, 0);
+    bad(&p, "I10");
+    vv_finish(&vv);
+    finish(&p);
+}
+
+Test(checkers, increments_that_went_with_a_disk_are_taken_off) {
+    struct past p = past();
+    struct h_event *e = writes(&p, 0, "c", "5");
+    receives(&p, 1, e);
+    writes(&p, 0, "c", "9");
+    all_commit(&p);
+    check_crashed(p.h, 0, false);
+    history_replaced(p.h, 0, 0);
+    struct vv vv = {0};
+    vv_set(&vv, p.own[0], 1);
+    history_started(p.h, 0, &vv, p.t);
+    check_counter(p.h, slice_text("c"), 9, 0, true);
+    good(&p);
+    check_counter(p.h, slice_text("c"), 10, 0, true);
+    bad(&p, "I8");
+    vv_finish(&vv);
+    finish(&p);
+}

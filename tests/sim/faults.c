@@ -81,6 +81,57 @@ static void disconnect(struct faults *f) {
     if (a != b) world_disconnect(f->world, a, b);
 }
 
+static void tear(struct faults *f) {
+    uint32_t a = (uint32_t)draw(f, nodes(f)), b = (uint32_t)draw(f, nodes(f));
+    if (a != b) world_tear(f->world, a, b);
+}
+
+/* ---- phases of bad links: between two sides, all or one ---- */
+
+static const struct link_options *usual(const struct faults *f, uint32_t a, uint32_t b) {
+    return dc_of(f, a) == dc_of(f, b) ? &f->plan->near : &f->plan->far[dc_of(f, a)][dc_of(f, b)];
+}
+
+static void end_phase(struct world *w, void *arg, uint64_t side) {
+    struct faults *f = arg;
+    for (uint32_t a = 0; f->going && a < nodes(f); a++)
+        for (uint32_t b = 0; b < nodes(f); b++)
+            if (a != b && (side >> a & 1) != (side >> b & 1)) world_slow(w, a, b, usual(f, a, b));
+}
+
+static void begin_phase(struct faults *f, const struct link_options *add) {
+    uint64_t side = draw_side(f);
+    for (uint32_t a = 0; a < nodes(f); a++)
+        for (uint32_t b = 0; b < nodes(f); b++) {
+            if (a == b || (side >> a & 1) == (side >> b & 1)) continue;
+            struct link_options o = *usual(f, a, b);
+            o.latency_us += add->latency_us;
+            o.jitter_us += add->jitter_us;
+            if (add->rate_bytes_s > 0) o.rate_bytes_s = add->rate_bytes_s;
+            o.corrupt_ppm += add->corrupt_ppm;
+            o.replay_ppm += add->replay_ppm;
+            o.repeat_ppm += add->repeat_ppm;
+            o.loss_ppm += add->loss_ppm;
+            world_slow(f->world, a, b, &o);
+        }
+    later(f, length(f), end_phase, side);
+}
+
+static void slow_links(struct faults *f) {
+    struct link_options add = {.latency_us = 50000 + draw(f, 750000)};
+    add.jitter_us = draw(f, 100000);
+    if (draw(f, 2)) add.rate_bytes_s = 20000 + draw(f, 105000);
+    begin_phase(f, &add);
+}
+
+static void bad_frames(struct faults *f) {
+    struct link_options add = {.corrupt_ppm = (uint32_t)draw(f, 50000)};
+    add.replay_ppm = (uint32_t)draw(f, 50000);
+    add.repeat_ppm = (uint32_t)draw(f, 300000);
+    add.loss_ppm = (uint32_t)draw(f, 300000);
+    begin_phase(f, &add);
+}
+
 /* ---- nodes ---- */
 
 static void start(struct world *w, void *arg, uint64_t node) { world_start(w, (uint32_t)node); }
@@ -116,6 +167,43 @@ static void fail_store(struct faults *f) {
     later(f, length(f) + 1000000, start, node);
 }
 
+/* ---- disks ---- */
+
+static void disk_in_order(struct world *w, void *arg, uint64_t node) {
+    world_disk(w, (uint32_t)node, DISK_OK, 0);
+    world_start(w, (uint32_t)node);
+}
+
+static void fill_disk(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    world_disk(f->world, node, DISK_FULL, 0);
+    later(f, length(f), disk_in_order, node);
+}
+
+static void slow_disk(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    world_disk(f->world, node, DISK_SLOW, 10000 + draw(f, 1000000));
+    later(f, length(f), disk_in_order, node);
+}
+
+static void wipe(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    world_kill(f->world, node, CRASH_PROCESS);
+    world_wipe(f->world, node);
+    later(f, length(f), start, node);
+}
+
+static void restore(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    if (draw(f, 3) > 0) {
+        world_backup(f->world, node, "backup");
+        return;
+    }
+    world_kill(f->world, node, CRASH_PROCESS);
+    world_restore(f->world, node, "backup"); /* or there is none, and it was only killed */
+    later(f, length(f), start, node);
+}
+
 /* ---- clocks ---- */
 
 static void skew_a_little(struct faults *f) {
@@ -146,14 +234,23 @@ static void strike(struct world *w, void *arg, uint64_t number) {
                  {o->clogs, hold_back},
                  {o->flapping, flap},
                  {o->disconnects, disconnect},
+                 {o->tears, tear},
+                 {o->slow_links, slow_links},
+                 {o->bad_frames, bad_frames},
+                 {o->full_disks, fill_disk},
+                 {o->slow_disks, slow_disk},
+                 {o->wipes, wipe},
+                 {o->restores, restore},
                  {o->kills, kill},
                  {o->kills, kill},
                  {o->pauses, pause},
                  {o->store_failures, fail_store},
                  {o->small_skews, skew_a_little},
                  {o->wild_clocks, skew_wildly}};
-    size_t kind = draw(f, sizeof kinds / sizeof *kinds);
-    if (kinds[kind].on) kinds[kind].strike(f);
+    size_t on[sizeof kinds / sizeof *kinds], count = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].on) on[count++] = i;
+    if (count > 0) kinds[on[draw(f, count)]].strike(f);
     later(f, draw(f, o->period_us_max), strike, 0);
 }
 
@@ -166,7 +263,7 @@ static void set_links(struct faults *f, bool perfect) {
     for (uint32_t a = 0; a < nodes(f); a++)
         for (uint32_t b = 0; b < nodes(f); b++) {
             if (a == b) continue;
-            struct link_options o = dc_of(f, a) == dc_of(f, b) ? f->plan->near : f->plan->far[dc_of(f, a)][dc_of(f, b)];
+            struct link_options o = *usual(f, a, b);
             if (perfect) o = (struct link_options){.latency_us = o.latency_us};
             world_slow(f->world, a, b, &o);
         }
@@ -178,6 +275,7 @@ void faults_end(struct faults *f) {
     world_heal_all(f->world);
     for (uint32_t i = 0; i < nodes(f); i++) {
         world_fail_commit(f->world, i, 0, false);
+        world_disk(f->world, i, DISK_OK, 0);
         world_skew(f->world, i, 0, 0, false);
         world_start(f->world, i);
         world_resume(f->world, i);

@@ -268,7 +268,8 @@ static void define_op(struct agent *a) {
         return;
     }
     if (kind == 1) {
-        number_word(say(a, "TRUCE.PRIORITY", l->options.cluster->dcs[load_draw(l, l->options.cluster->dcs_count)].name), load_draw(l, 50));
+        uint64_t dc = load_draw(l, l->options.cluster->dcs_count);
+        number_word(say(a, "TRUCE.PRIORITY", l->options.cluster->dcs[dc].name), load_draw(l, 50));
         return;
     }
     uint64_t table = load_draw(l, sizeof tables / sizeof *tables), policy = load_draw(l, 3);

@@ -107,6 +107,13 @@ static void draw_faults(struct prng *p, struct plan *plan) {
     f->disconnects = one_in(p, 2);
     f->store_failures = one_in(p, 6);
     f->whole_dc = one_in(p, 4);
+    f->tears = one_in(p, 3);
+    f->full_disks = one_in(p, 4);
+    f->slow_disks = one_in(p, 4);
+    f->slow_links = one_in(p, 4);
+    f->bad_frames = one_in(p, 4);
+    f->wipes = one_in(p, 4);
+    f->restores = one_in(p, 4);
     f->period_us_max = range(p, 300000, 2500000);
     f->length_us_max = range(p, 200000, 4000000);
 }
@@ -163,6 +170,8 @@ struct plan plan_draw(uint64_t seed) {
     if (is_long) plan.faults.length_us_max *= 3;
     plan.settle_us = 60000000;
     plan.restart_all = one_in(&p, 3);
+    bool trims = one_in(&p, 2) && !plan.faults.wipes && !plan.faults.restores; /* who comes back with less needs what others keep for him */
+    if (trims) plan.cluster->log_bytes_max = range(&p, 4, 256) << 10;
     return plan;
 }
 
@@ -204,8 +213,8 @@ void plan_print(const struct plan *p, FILE *f) {
     const struct cluster *c = p->cluster;
     fprintf(f, "seed %llu: %u DCs of", (unsigned long long)p->seed, c->dcs_count);
     for (uint32_t d = 0; d < c->dcs_count; d++) fprintf(f, " %u", c->dcs[d].nodes_count);
-    fprintf(f, " nodes, fsync %s, memory %llu KiB, faults for %llu ms\n", c->fsync ? "on" : "off", (unsigned long long)c->memory_bytes_max >> 10,
-            (unsigned long long)p->faults_us / 1000);
+    fprintf(f, " nodes, fsync %s, memory %llu KiB, log %llu KiB, faults for %llu ms\n", c->fsync ? "on" : "off",
+            (unsigned long long)c->memory_bytes_max >> 10, (unsigned long long)c->log_bytes_max >> 10, (unsigned long long)p->faults_us / 1000);
     print_link(f, "within a DC", &p->near);
     for (uint32_t a = 0; a < c->dcs_count; a++)
         for (uint32_t b = 0; b < c->dcs_count; b++) {
@@ -237,6 +246,13 @@ void plan_print(const struct plan *p, FILE *f) {
                   {"disconnects", o->disconnects},
                   {"store failures", o->store_failures},
                   {"whole DCs", o->whole_dc},
+                  {"torn connections", o->tears},
+                  {"full disks", o->full_disks},
+                  {"slow disks", o->slow_disks},
+                  {"slow links", o->slow_links},
+                  {"bad frames", o->bad_frames},
+                  {"wipes", o->wipes},
+                  {"restores", o->restores},
                   {"restart at the end", p->restart_all},
                   {"expiries", p->workload.expiries},
                   {"contexts", p->workload.contexts},
