@@ -10,12 +10,17 @@ struct run;
     X(down, "", "", "stop all nodes; the data stays")                                                                                                \
     X(status, "", "watch settle", "nodes, links, lag, version vectors, digests, and what is wrong in words")                                         \
     X(cut, "A B | 'A B | C' | 'A > B'", "", "drop everything between DCs or nodes; with > in one direction alone")                                   \
-    X(heal, "[A B | '*']", "", "lift cuts and slowness between A and B, or everywhere")                                                              \
+    X(clog, "A B | 'A B | C' | 'A > B'", "", "hold everything that is sent between DCs or nodes, until it is healed")                                \
+    X(heal, "[A B | '*']", "", "lift cuts, clogs and slowness between A and B, or everywhere")                                                       \
     X(slow, "A B", "latency jitter loss rate", "delay, lose or throttle what is sent between DCs or nodes, each way")                                \
     X(kill, "NODE...", "", "kill -9")                                                                                                                \
     X(start, "NODE... | '*'", "", "start nodes that are not running, under the cuts that are still ordered")                                         \
     X(pause, "NODE...", "", "stop the process where it is (SIGSTOP)")                                                                                \
     X(resume, "NODE...", "", "let it go on (SIGCONT)")                                                                                               \
+    X(wipe, "NODE", "", "empty the data directory of a node that does not run; it takes everything from the others when it starts")                  \
+    X(backup, "NODE NAME", "", "copy its data directory under this name; a node that runs stands still meanwhile")                                   \
+    X(restore, "NODE NAME", "", "put this copy back, while the node does not run; it takes the rest from the others when it starts")                 \
+    X(skew, "NODE... | '*'", "by drift frozen", "set clocks wrong; --by 0 sets them right")                                                          \
     X(do, "DC|NODE \"COMMAND\"", "raw", "run a Redis command there; quoting as in redis-cli")                                                        \
     X(conflicts, "[DC|NODE] [KEY] | list [TABLE|KEY] | show ID | resolve ID | resolve --table T | export [ID] | restore ID [DOT]",                   \
       "limit all at take rule value edit table out",                                                                                                 \
@@ -43,6 +48,9 @@ struct run;
     X(jitter, true, "5ms", "up to so much more or less")                                                                                             \
     X(loss, true, "1%", "of the frames")                                                                                                             \
     X(rate, true, "1mbit", "bits per second; bytes per second as 100kb, 1mb")                                                                        \
+    X(by, true, "1h", "so much ahead, or behind: -200ms")                                                                                            \
+    X(drift, true, "200ppm", "it goes so much too fast, or too slow: -200ppm")                                                                       \
+    X(frozen, false, "", "it stands")                                                                                                                \
     X(limit, true, "N", "show so many entries (default 1000)")                                                                                       \
     X(settings, true, "JSON", "the table's settings, as the handler gets them (default {})")                                                         \
     X(recorded, true, "FILE", "check it on these conflicts too: what `truce conflicts export` writes, and what they expect")                         \

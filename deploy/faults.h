@@ -1,4 +1,4 @@
-/* What was ordered to the links of a local cluster: kept in D/faults.json and told to the nodes, in whose processes the faults live. */
+/* What was ordered to the links and clocks of a local cluster: kept in D/faults.json and told to the nodes, in whose processes the faults live. */
 #pragma once
 #include "../topology/sides.h"
 #include "local.h"
@@ -8,12 +8,22 @@
 /* One direction between two nodes. */
 struct link_fault {
     bool cut;
+    bool clogged; /* what is sent is held, and comes when this is lifted */
     uint32_t latency_ms, jitter_ms, loss_permille;
     uint64_t rate_bytes_per_s; /* 0: no limit */
 };
 
+/* The clock of a node. */
+struct clock_fault {
+    int64_t offset_ms;
+    int32_t drift_ppm;
+    bool frozen;
+};
+
 struct faults {
     uint32_t nodes_count;
+    struct clock_fault *clocks; /* by node */
+    bool *clocks_changed;
     struct link_fault *links; /* [from * nodes_count + to] */
     bool *changed;            /* node is to be told about peer: [node * nodes_count + peer] */
 };
@@ -30,9 +40,14 @@ bool faults_between(const struct faults *f, uint32_t a, uint32_t b);
 
 /* Order the same for every link between the sides; each marks what it changed for faults_tell(). */
 void faults_cut(struct faults *f, const struct sides *s);
+void faults_clog(struct faults *f, const struct sides *s);
 void faults_slow(struct faults *f, const struct sides *s, const struct link_fault *how);
 void faults_heal(struct faults *f, const struct sides *s);
 void faults_heal_all(struct faults *f);
+void faults_skew(struct faults *f, uint32_t node, const struct clock_fault *how);
+bool clock_fault_none(const struct clock_fault *c);
+/* The TRUCE.FAULT order for it, without these words. Appends. */
+void clock_fault_order(const struct clock_fault *c, struct buf *out);
 /* Marks all that is ordered to this node's links, for a process that has just started. */
 void faults_mark_node(struct faults *f, uint32_t node);
 /* Marks every link of this node, faulty or not, for a process that may have missed orders. */

@@ -63,7 +63,17 @@ static bool port_free(const struct cluster *c, uint32_t node, struct buf *why) {
     return true;
 }
 
-static int spawn(struct run *r, const bool chosen[static NODES_MAX], pid_t children[static NODES_MAX]) {
+/* Its clock is wrong from the first moment; of its links it is told when it answers. */
+static pid_t start_one(const struct local *l, const struct faults *f, uint32_t node, const char *program, struct buf *why) {
+    struct buf order = {0};
+    if (!clock_fault_none(&f->clocks[node])) clock_fault_order(&f->clocks[node], &order);
+    buf_u8(&order, 0);
+    pid_t pid = process_start(l, node, program, &(struct process_setting){.faults = (const char *)order.p}, why);
+    buf_finish(&order);
+    return pid;
+}
+
+static int spawn(struct run *r, const struct faults *f, const bool chosen[static NODES_MAX], pid_t children[static NODES_MAX]) {
     struct buf why = {0};
     char *program = process_find_program(&why);
     bool ok = program != NULL, missing[NODES_MAX] = {0};
@@ -72,7 +82,7 @@ static int spawn(struct run *r, const bool chosen[static NODES_MAX], pid_t child
         if (missing[i]) ok = port_free(r->local.cluster, i, &why);
     }
     for (uint32_t i = 0; ok && i < r->local.cluster->nodes_count; i++)
-        if (missing[i]) ok = (children[i] = process_start(&r->local, i, program, &(struct process_setting){0}, &why)) != 0;
+        if (missing[i]) ok = (children[i] = start_one(&r->local, f, i, program, &why)) != 0;
     if (!ok) fail(r, EXIT_FAILED, "%.*s", (int)why.n, (const char *)why.p);
     buf_finish(&why);
     free(program);
@@ -134,7 +144,7 @@ int start_nodes(struct run *r, const bool chosen[static NODES_MAX]) {
     int code = 0;
     if (!faults_load(&r->local, &faults, &why)) code = fail(r, EXIT_USAGE, "%.*s", (int)why.n, (const char *)why.p);
     buf_finish(&why);
-    if (code == 0) code = spawn(r, chosen, children);
+    if (code == 0) code = spawn(r, &faults, chosen, children);
     for (uint32_t i = 0; code == 0 && i < r->local.cluster->nodes_count; i++) {
         if (children[i] == 0) continue;
         code = await(r, i, children[i], answers, "does not answer");

@@ -1,9 +1,9 @@
-/* cut, heal, slow: what happens to the links. */
+/* cut, clog, heal, slow: what happens to the links; skew: to clocks. */
 #include "../schemas/units.h"
 #include "../topology/sides.h"
 #include "faults.h"
 #include "process.h"
-#include "run.h"
+#include "start.h"
 
 #include <string.h>
 
@@ -60,7 +60,7 @@ static void say_sides(struct run *r, const struct sides *s, const char *what) {
     buf_finish(&b);
 }
 
-enum order { ORDER_CUT, ORDER_HEAL, ORDER_SLOW };
+enum order { ORDER_CUT, ORDER_CLOG, ORDER_HEAL, ORDER_SLOW };
 
 static int order_sides(struct run *r, struct faults *f, enum order order, const struct link_fault *how) {
     struct sides sides;
@@ -71,13 +71,14 @@ static int order_sides(struct run *r, struct faults *f, enum order order, const 
         return EXIT_USAGE;
     }
     if (order == ORDER_CUT) faults_cut(f, &sides);
+    if (order == ORDER_CLOG) faults_clog(f, &sides);
     if (order == ORDER_HEAL) faults_heal(f, &sides);
     if (order == ORDER_SLOW) faults_slow(f, &sides, how);
     int code = carry_out(r, f);
     if (order == ORDER_SLOW) link_fault_describe(how, &text);
     buf_u8(&text, 0);
-    if (code == 0)
-        say_sides(r, &sides, order == ORDER_CUT ? "cut" : order == ORDER_HEAL ? "healed" : text.n > 1 ? (const char *)text.p : "no longer slow");
+    static const char *const done[] = {[ORDER_CUT] = "cut", [ORDER_CLOG] = "clogged", [ORDER_HEAL] = "healed", [ORDER_SLOW] = "no longer slow"};
+    if (code == 0) say_sides(r, &sides, text.n > 1 ? (const char *)text.p : done[order]);
     buf_finish(&text);
     return code;
 }
@@ -101,6 +102,7 @@ static int ordered(struct run *r, enum order order, const struct link_fault *how
 }
 
 int verb_cut(struct run *r) { return ordered(r, ORDER_CUT, NULL); }
+int verb_clog(struct run *r) { return ordered(r, ORDER_CLOG, NULL); }
 int verb_heal(struct run *r) { return ordered(r, ORDER_HEAL, NULL); }
 
 int verb_slow(struct run *r) {
@@ -115,4 +117,40 @@ int verb_slow(struct run *r) {
     if (a->rate && !parse_rate(a->rate, &how.rate_bytes_per_s))
         return fail(r, EXIT_USAGE, "--rate: expected a rate such as 1mbit or 100kb, got %s", a->rate);
     return ordered(r, ORDER_SLOW, &how);
+}
+
+/* ---- clocks ---- */
+static int clock_of_args(struct run *r, struct clock_fault *ret) {
+    const struct args *a = &r->args;
+    int64_t by_us = 0;
+    if (!a->by && !a->drift && !a->frozen) return fail(r, EXIT_USAGE, "skew how? Give --by, --drift or --frozen; --by 0 sets a clock right");
+    if (a->by && !parse_offset(a->by, 100 * YEAR_US, &by_us)) return fail(r, EXIT_USAGE, "--by: expected a time such as 1h or -200ms, got %s", a->by);
+    if (a->drift && !parse_drift(a->drift, 1000000, &ret->drift_ppm))
+        return fail(r, EXIT_USAGE, "--drift: expected a drift such as 200ppm, got %s", a->drift);
+    ret->offset_ms = by_us / 1000;
+    ret->frozen = a->frozen != NULL;
+    return 0;
+}
+
+int verb_skew(struct run *r) {
+    struct faults faults = {0};
+    struct clock_fault how = {0};
+    struct buf why = {0}, order = {0};
+    bool chosen[NODES_MAX] = {0};
+    int code = clock_of_args(r, &how);
+    if (code == 0) code = run_open(r, true);
+    if (code == 0) code = chosen_nodes(r, true, chosen);
+    if (code == 0 && !faults_load(&r->local, &faults, &why)) code = fail(r, EXIT_USAGE, "%.*s", (int)why.n, (const char *)why.p);
+    for (uint32_t i = 0; code == 0 && i < faults.nodes_count; i++)
+        if (chosen[i]) faults_skew(&faults, i, &how);
+    if (code == 0) code = carry_out(r, &faults);
+    buf_printf(&order, "its clock is %lld ms off, drifts by %d ppm%s.", (long long)how.offset_ms, (int)how.drift_ppm,
+               how.frozen ? ", and stands" : "");
+    buf_u8(&order, 0);
+    for (uint32_t i = 0; code == 0 && i < faults.nodes_count; i++)
+        if (chosen[i]) say(r, "%s: %s", node_name(&r->local, i), clock_fault_none(&how) ? "its clock is right." : (const char *)order.p);
+    buf_finish(&order);
+    buf_finish(&why);
+    faults_finish(&faults);
+    return code;
 }

@@ -315,7 +315,7 @@ static int verb_export(struct run *r, uint64_t limit) {
 }
 
 /* ---- restore ---- */
-static int verb_restore(struct run *r, uint64_t limit) {
+static int conflicts_restore(struct run *r, uint64_t limit) {
     (void)limit;
     if (r->args.words_count < 2 || r->args.words_count > 3)
         return fail(r, EXIT_USAGE, "restore ID, and the dot of one of its versions where there are more");
@@ -333,7 +333,7 @@ inbox_verb *inbox_verb_of(const char *word) {
     static const struct {
         const char *word;
         inbox_verb *verb;
-    } verbs_within[] = {{"list", verb_list}, {"show", verb_show}, {"resolve", verb_resolve}, {"export", verb_export}, {"restore", verb_restore}};
+    } verbs_within[] = {{"list", verb_list}, {"show", verb_show}, {"resolve", verb_resolve}, {"export", verb_export}, {"restore", conflicts_restore}};
     for (size_t i = 0; i < sizeof verbs_within / sizeof verbs_within[0]; i++)
         if (strcmp(verbs_within[i].word, word) == 0) return verbs_within[i].verb;
     return NULL;
