@@ -221,6 +221,7 @@ void outcome_fill(struct play *p) {
     if (r.first < 0) return;
     p->stage->ops->look(p->stage, (uint32_t)r.first, &v);
     p->outcome->conflicts_open = v.conflicts_open;
+    p->outcome->events = v.events;
     if (!p->options->rows || p->stage->failure[0]) return;
     r.keys = json_object();
     for (uint32_t dc = 0; dc < p->scenario->cluster->dcs_count; dc++)

@@ -24,10 +24,11 @@ struct outcome {
     struct final_row *rows; /* in order of key */
     uint32_t rows_count;
     uint64_t conflicts_open;
-    json_t *replies;                         /* of `do` steps: {"3": reply ...} by number of step */
-    json_t *workloads;                       /* {"carts": {"kind", "ok", "failed", "unknown", "holds", "why"} ...} */
-    json_t *notes;                           /* what the stage could not do, in words */
-    uint64_t trace_hash, happenings, events; /* of the simulated stage; else 0 */
+    json_t *replies;                 /* of `do` steps: {"3": reply ...} by number of step */
+    json_t *workloads;               /* {"carts": {"kind", "ok", "failed", "unknown", "holds", "why"} ...} */
+    json_t *notes;                   /* what the stage could not do, in words */
+    uint64_t trace_hash, happenings; /* of the simulated stage, filled by who made it; else 0 */
+    uint64_t events;                 /* that the first of those nodes has applied */
 };
 void outcome_finish(struct outcome *o);
 
