@@ -333,9 +333,17 @@ static bool kind_fits(const struct faulting *f, uint32_t kind) {
     return count >= (kinds[kind].needs < 3 ? kinds[kind].needs : 1);
 }
 
+static bool wrong_kinds(const struct faulting *f, const json_t *got) {
+    struct buf wanted = {0};
+    for (size_t i = 0; i < KINDS; i++) buf_printf(&wanted, "%s%s", i == 0 ? "a list of " : ", ", kinds[i].name);
+    buf_u8(&wanted, 0);
+    wrong(f->r, "", (const char *)wanted.p, got);
+    buf_finish(&wanted);
+    return false;
+}
+
 static bool add_kind(const struct faulting *f, const json_t *v, uint32_t ret[static KINDS], size_t *count) {
     static const char *const too_few[] = {"", "a node", "two nodes", "a datacenter of three nodes or more"};
-    struct buf wanted = {0};
     size_t kind = 0;
     while (kind < KINDS && !(json_is_string(v) && strcmp(kinds[kind].name, json_string_value(v)) == 0)) kind++;
     if (kind < KINDS && kind_fits(f, (uint32_t)kind)) {
@@ -343,17 +351,13 @@ static bool add_kind(const struct faulting *f, const json_t *v, uint32_t ret[sta
         return true;
     }
     if (kind < KINDS) return wrong_because(f->r, "", too_few[kinds[kind].needs], "fewer, and %s", kinds[kind].name);
-    for (size_t i = 0; i < KINDS; i++) buf_printf(&wanted, "%s%s", i == 0 ? "a list of " : ", ", kinds[i].name);
-    buf_u8(&wanted, 0);
-    wrong(f->r, "", (const char *)wanted.p, v);
-    buf_finish(&wanted);
-    return false;
+    return wrong_kinds(f, v);
 }
 
 static bool read_kinds(const struct faulting *f, const json_t *list, uint32_t ret[static KINDS], size_t *count) {
     const json_t *v;
     size_t i;
-    if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > KINDS) return add_kind(f, list, ret, count);
+    if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > KINDS) return wrong_kinds(f, list);
     json_array_foreach(list, i, v) {
         if (!add_kind(f, v, ret, count)) return false;
     }
@@ -403,7 +407,7 @@ static bool check_keys(const struct reading *r, const json_t *step) {
     json_t *v;
     enum value_kind kind;
     json_object_foreach((json_t *)(uintptr_t)step, key, v) {
-        if (!step_key_find(STEP_FAULTS, key, &kind)) return wrong_because(r, key, "no such key in a step of this verb", "it");
+        if (!step_key_find(STEP_FAULTS, key, &kind)) return wrong_key(r, STEP_FAULTS, key);
     }
     if (json_object_get(step, "at") != NULL && json_object_get(step, "after") != NULL) return wrong_because(r, "after", "either at or after", "both");
     uint64_t unused;

@@ -160,12 +160,16 @@ bool head_value_find(const char *key, const char *key2, const char *key3, enum v
 }
 
 /* ---- what is wrong, and where ---- */
+void reading_verb(struct reading *r, const json_t *step) {
+    int verb = step_verb_of(step);
+    r->verb = verb == STEP_FAULTS ? "faults" : verb == STEP_VERB_NONE ? NULL : step_verb_name((enum step_verb)verb);
+}
+
 void reading_step(struct reading *r, size_t index, const json_t *step) {
     const json_t *place = json_object_get(step, "place");
     json_int_t line = json_integer_value(json_array_get(place, 0)), number = json_integer_value(json_array_get(place, 1));
-    int verb = step_verb_of(step);
     r->number = (uint32_t)index + 1;
-    r->verb = verb == STEP_FAULTS ? "faults" : verb == STEP_VERB_NONE ? NULL : step_verb_name((enum step_verb)verb);
+    reading_verb(r, step);
     if (line > 0 && line <= UINT32_MAX && number > 0 && number <= UINT32_MAX) {
         r->line = (uint32_t)line;
         r->number = (uint32_t)number;
@@ -218,6 +222,22 @@ bool wrong_because(const struct reading *r, const char *place, const char *expec
     va_end(args);
     put_expected(r, place, expected);
     for (const char *p = words; *p != '\0'; p++) buf_u8(r->why, (uint8_t)*p < 0x20 || *p == 0x7f ? '?' : (uint8_t)*p);
+    return false;
+}
+
+bool wrong_key(const struct reading *r, int verb, const char *key) {
+    struct buf wanted = {0}, shown = {0};
+    for (size_t i = 0; i < sizeof key_rules / sizeof *key_rules; i++) {
+        const struct key_rule *k = &key_rules[i];
+        if ((k->verbs & UINT32_C(1) << verb) != 0 && strcmp(k->key, "place") != 0)
+            buf_printf(&wanted, "%s%s", wanted.n == 0 ? "no other keys than " : ", ", k->key);
+    }
+    if (verb == STEP_WORKLOAD) buf_text(&wanted, ", distribution, prefix, loses");
+    buf_u8(&wanted, 0);
+    shown_text(key, &shown);
+    wrong_because(r, "", (const char *)wanted.p, "\"%.*s\"", (int)shown.n, (const char *)shown.p);
+    buf_finish(&wanted);
+    buf_finish(&shown);
     return false;
 }
 

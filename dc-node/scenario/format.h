@@ -43,6 +43,7 @@ struct reading {
     const char *verb; /* NULL: not known */
 };
 void reading_step(struct reading *r, size_t index, const json_t *step);
+void reading_verb(struct reading *r, const json_t *step); /* its verb alone */
 void reading_head(struct reading *r);
 /* Both return false. `place`: in the head keys with dots between, in a step a key, or "" for its verb's own value. */
 bool wrong(const struct reading *r, const char *place, const char *expected, const json_t *got);
@@ -50,6 +51,9 @@ bool wrong_because(const struct reading *r, const char *place, const char *expec
 
 /* In words that another has found: "rate: expected ...". */
 bool wrong_said(const struct reading *r, struct slice said);
+
+/* Steps of this verb have no such key. */
+bool wrong_key(const struct reading *r, int verb, const char *key);
 
 /* ---- values: NULL leaves *ret alone ---- */
 bool want_time(const struct reading *r, const char *place, const json_t *v, uint64_t min_us, uint64_t max_us, uint64_t *ret_us);

@@ -175,7 +175,7 @@ static bool draw_commands(struct drawing *d, const char *place, const json_t *li
     return ok;
 }
 
-static bool draw_command(struct drawing *d, const char *place, const json_t *v, json_t **ret) {
+static bool draw_text(struct drawing *d, const char *place, const json_t *v, json_t **ret) {
     struct buf text = {0};
     bool any = false;
     if (json_is_array(v)) return draw_commands(d, place, v, ret);
@@ -199,6 +199,26 @@ static bool draw_command(struct drawing *d, const char *place, const json_t *v, 
     if (any) *ret = json_stringn((const char *)text.p, text.n);
     buf_finish(&text);
     return true;
+}
+
+/* A command, or a list of them. */
+static bool draw_command(struct drawing *d, const char *place, const json_t *v, json_t **ret) {
+    json_t *list, *drawn;
+    bool any = false, ok = true;
+    if (!json_is_array(v)) return draw_text(d, place, v, ret);
+    list = json_copy((json_t *)(uintptr_t)v);
+    for (size_t i = 0; ok && i < json_array_size(v); i++) {
+        drawn = NULL;
+        ok = draw_text(d, place, json_array_get(v, i), &drawn);
+        if (drawn == NULL) continue;
+        json_array_set_new(list, i, drawn);
+        any = true;
+    }
+    if (any && ok)
+        *ret = list;
+    else
+        json_decref(list);
+    return ok;
 }
 
 /* ---- any ---- */
@@ -468,7 +488,7 @@ static bool draw_step(struct drawing *d, json_t *step) {
 }
 
 static bool one_step(struct drawing *d, struct groups *g, json_t *step, struct rest *rest) {
-    if (json_object_get(step, "place") != NULL && d->r.file->places != NULL) return wrong_because(&d->r, "place", "no such key in a file", "it");
+    if (json_object_get(step, "place") != NULL && d->r.file->places != NULL) return wrong_key(&d->r, step_verb_of(step), "place");
     put_place(d, step);
     if (!draw_step(d, step)) return false;
     wait_for_rest(step, rest);
@@ -485,7 +505,8 @@ static bool draw_steps(struct drawing *d, json_t *root) {
     size_t i;
     if (!json_is_array(steps)) return true;
     json_array_foreach(steps, i, step) {
-        reading_step(&d->r, i, step);
+        reading_step(&d->r, i, d->r.file->places == NULL ? step : NULL);
+        reading_verb(&d->r, step);
         ok = ok && one_step(d, &groups, step, &rest);
     }
     reading_head(&d->r);

@@ -227,7 +227,7 @@ static bool check_keys(const struct reading *r, int verb, const json_t *json) {
     enum value_kind kind;
     json_object_foreach((json_t *)(uintptr_t)json, key, v) {
         if (step_key_find(verb, key, &kind)) continue;
-        return wrong_because(r, key, "no such key in a step of this verb", "it");
+        return wrong_key(r, verb, key);
     }
     return true;
 }
