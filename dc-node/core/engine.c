@@ -139,7 +139,7 @@ static void trim_log(struct engine *e) {
         last = &e->retained[e->retained_count++];
         last->log_bytes = e->count.log_bytes;
     }
-    vv_copy(&last->upto, &e->stable);
+    vv_copy(&last->upto, bug(e, BUG_TRIM_EARLY) ? &e->flushed_vv : &e->stable);
     vv_meet(&last->upto, &e->flushed_vv);
     while (e->retained_count && e->count.log_bytes - e->retained[0].log_bytes >= kept_bytes) {
         trim_upto(e, &e->retained[0].upto);

@@ -166,7 +166,8 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(STAMP_DRAGGED, 13, "a stamp beyond the bound moves the clock")                                                                                 \
     X(STAMP_STANDS, 14, "a received stamp does not move the clock at all")                                                                           \
     X(RETURN_EARLY, 15, "a node that was wiped or restored serves at once")                                                                          \
-    X(REPORT_STANDS, 16, "what a node reported in an earlier run still counts, and nobody looks whether a run began behind it")
+    X(REPORT_STANDS, 16, "what a node reported in an earlier run still counts, and nobody looks whether a run began behind it")                      \
+    X(TRIM_EARLY, 17, "the log drops what this node has flushed, whoever lacks it")
 enum planted_bug {
 #define X(name, number, doc) BUG_##name = number,
     PLANTED_BUGS(X)
