@@ -330,7 +330,6 @@ static void wait_for_doings(struct play *p) {
 static void end_at_rest(struct play *p) {
     struct buf why = {0};
     play_undo_all(p);
-    wait_for_doings(p);
     play_loads_stop(p);
     if (!p->over) settle(p, NULL, p->scenario->end_us);
     p->looking = false;
@@ -344,14 +343,17 @@ static void end_at_rest(struct play *p) {
     stage_holds(p);
 }
 
+/* The steps have their time, the last ones too, before anything is made right again. */
 static void end(struct play *p) {
-    p->step = NULL;
-    if (!p->scenario->no_end) {
-        end_at_rest(p);
-        return;
-    }
+    for (uint32_t i = 0; i < p->loads_count; i++)
+        if (p->loads[i].ends_us != UINT64_MAX) play_sleep(p, p->loads[i].ends_us);
     wait_for_doings(p);
-    play_loads_stop(p);
+    if (p->over) return;
+    p->step = NULL;
+    if (p->scenario->no_end)
+        play_loads_stop(p);
+    else
+        end_at_rest(p);
 }
 
 /* ---- the play ---- */
@@ -359,6 +361,7 @@ static void end(struct play *p) {
 static void collect_names(struct play *p) {
     p->names = json_object();
     p->saved = json_object();
+    p->label_names = json_object();
     for (uint32_t i = 0; i < p->scenario->steps_count; i++)
         if (p->scenario->steps[i].save) json_object_set_new(p->names, p->scenario->steps[i].save, json_integer(p->scenario->steps[i].number));
 }
@@ -370,7 +373,7 @@ static void play_finish(struct play *p) {
     play_do_finish(p);
     play_loads_finish(p);
     asks_finish(&p->asks);
-    for (uint32_t i = 0; i < p->labels_count; i++) vv_finish(&p->labels[i].context);
+    for (uint32_t i = 0; i < p->labels_count; i++) vv_finish(&p->labels[i]);
     free(p->labels);
     free(p->clients);
     free(p->ask_clients);
@@ -378,6 +381,7 @@ static void play_finish(struct play *p) {
     origins_destroy(p->origins);
     json_decref(p->names);
     json_decref(p->saved);
+    json_decref(p->label_names);
 }
 
 void play(struct stage *s, const struct play_options *o, struct outcome *ret) {
@@ -394,6 +398,7 @@ void play(struct stage *s, const struct play_options *o, struct outcome *ret) {
     if (!p.over) end(&p);
     p.looking = false;
     ret->length_us = play_now(&p);
+    if (o->ended) o->ended(o->arg);
     play_loads_tell(&p);
     outcome_fill(&p);
     stage_holds(&p);

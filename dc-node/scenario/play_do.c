@@ -85,32 +85,32 @@ static uint32_t client_of(struct play *p, const char *name, uint32_t node) {
 
 /* ---- labels: which event it was ---- */
 
-static struct playing_label *find_label(const struct play *p, const char *name) {
-    for (uint32_t i = 0; i < p->labels_count; i++)
-        if (strcmp(p->labels[i].name, name) == 0) return &p->labels[i];
-    return NULL;
+static const struct vv *find_label(const struct play *p, const char *name) {
+    const json_t *index = json_object_get(p->label_names, name);
+    return index ? &p->labels[json_integer_value(index)] : NULL;
 }
 
 static void join_known(struct play *p, const struct step *s, struct vv *context) {
     for (uint32_t i = 0; i < s->knows_count; i++) {
-        const struct playing_label *l = find_label(p, s->knows[i]);
-        if (l) vv_join(context, &l->context);
+        const struct vv *l = find_label(p, s->knows[i]);
+        if (l) vv_join(context, l);
     }
 }
 
 static void keep_label(struct doing *d, struct dot dot) {
     struct play *p = d->play;
-    struct playing_label l = {.name = d->step->label};
+    struct vv context = {0};
     if (d->step->knows_given)
-        join_known(p, d->step, &l.context);
+        join_known(p, d->step, &context);
     else
-        vv_copy(&l.context, &d->before);
-    vv_raise(&l.context, dot.origin, dot.n);
+        vv_copy(&context, &d->before);
+    vv_raise(&context, dot.origin, dot.n);
     if (p->labels_count == p->labels_cap) {
         p->labels_cap = p->labels_cap ? p->labels_cap * 2 : 16;
         p->labels = xrealloc(p->labels, p->labels_cap * sizeof *p->labels);
     }
-    p->labels[p->labels_count++] = l;
+    json_object_set_new(p->label_names, d->step->label, json_integer(p->labels_count));
+    p->labels[p->labels_count++] = context;
 }
 
 static bool is_new(const struct doing *d, struct dot dot) {
@@ -290,7 +290,7 @@ static void told_before(void *arg, uint32_t number, struct slice resp) {
 /* Waits for those that are under way. What made no event is left out. */
 static void wait_for_known(struct play *p, const struct step *s) {
     for (uint32_t i = 0; i < s->knows_count; i++) {
-        for (const struct doing *d = p->doings; d && !p->over; d = d->next)
+        for (const struct doing *d = p->doings; d && p->doings_open && !p->over; d = d->next)
             while (d->open && d->step->label && strcmp(d->step->label, s->knows[i]) == 0 && play_run(p, play_now(p) + RETRY_US)) continue;
         if (!p->over && !find_label(p, s->knows[i])) play_note(p, s, "%s made no event that is known: the context is without it", s->knows[i]);
     }

@@ -53,7 +53,7 @@ void play_loads_check(struct play *p) {
         if (l->holds)
             record_printf(p->stage->record, play_moment(p, MOMENT_HOLDS, l->step, -1), "workload %s", l->step->name);
         else
-            play_fail(p, VERDICT_INVARIANT, l->step, "workload %s: %s", l->step->name, l->why);
+            play_fail(p, VERDICT_INVARIANT, l->step, "%s", l->why); /* it begins with the name */
     }
 }
 

@@ -27,12 +27,6 @@ struct playing_client {
     uint32_t node, client;
 };
 
-/* What a labelled write made, and what it knew, as far as a vector can say it. */
-struct playing_label {
-    const char *name;
-    struct vv context;
-};
-
 struct play {
     struct stage *stage;
     const struct scenario *scenario;
@@ -44,8 +38,9 @@ struct play {
     struct playing_client *clients;
     uint32_t clients_count, clients_cap;
     struct origins *origins; /* of tokens */
-    struct playing_label *labels;
+    struct vv *labels;       /* what each labelled write made, and what it knew, as far as a vector can say it */
     uint32_t labels_count, labels_cap;
+    json_t *label_names;   /* indexes into labels */
     json_t *names, *saved; /* of replies that steps keep, and those that have come */
     struct doing *doings;  /* every `do` so far, the latest first */
     uint32_t doings_open;

@@ -175,11 +175,7 @@ static bool workload_holds(struct inquiry *q, bool may_run) {
             buf_printf(&q->why, "%s still runs", own);
             return false;
         }
-        struct buf why = {0};
-        bool holds = load_check(p->loads[i].load, &why);
-        if (!holds) buf_printf(&q->why, "%s: %.*s", own, (int)why.n, (const char *)why.p);
-        buf_finish(&why);
-        if (!holds) return false;
+        if (!load_check(p->loads[i].load, &q->why)) return false;
     }
     if (!found) buf_text(&q->why, "no such workload has begun");
     return found;

@@ -311,8 +311,9 @@ Test(play, at_the_end_everything_is_made_right_again) {
     play_on(NULL, NULL,
             TO_THE_END "{'cut': 'us-1 > eu'}, {'pause': 'us-1'}, {'kill': 'us-2'}, {'skew': 'eu', 'by': '+1s'}, {'dc': 'eu', 'do': 'GET a'}]}");
     expect_pass();
-    expect_log(STARTS "0 cut us-1 > eu-1\n0 pause us-1\n0 kill us-2\n0 skew eu-1 1000 0 0\n0 eu-1#0 GET a\n0 heal us-1 > eu-1\n0 disk eu-1 0 0\n"
-                      "0 skew eu-1 0 0 0\n0 resume us-1\n0 start us-2\n301000 check\n");
+    expect_log(STARTS
+               "0 cut us-1 > eu-1\n0 pause us-1\n0 kill us-2\n0 skew eu-1 1000 0 0\n0 eu-1#0 GET a\n1000 heal us-1 > eu-1\n1000 disk eu-1 0 0\n"
+               "1000 skew eu-1 0 0 0\n1000 resume us-1\n1000 start us-2\n301000 check\n");
     finish();
 }
 

@@ -18,7 +18,7 @@ struct hand_stage {
     struct scenario scenario;
     struct record record;
     struct stage_view views[NODES_MAX];
-    struct canned *canned;                  /* ends with one without a command; what none fits is answered with +OK */
+    struct canned *canned;      /* ends with one without a command; what none fits is answered with +OK */
     bool never_settles, cannot; /* act() refuses all but starts */
     const char *found;          /* what check() finds */
     struct buf log;             /* a line for each request and act: "1000 us-1#0 SET a 1" */
