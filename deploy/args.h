@@ -31,6 +31,8 @@ struct run;
       "conflict handlers in C (conflict/HANDLERS.md): a new project in --dir, the admission check, what nodes have; --dir names the cluster")        \
     X(replay, "FILE", "seed seeds jobs keep no-shrink trace step hash policy handler force",                                                         \
       "play a scenario (schemas/scenario.schema.json) in the simulator: does everything hold that it expects?")                                      \
+    X(capture, "[TITLE]", "since out",                                                                                                               \
+      "what happened to the cluster, as a scenario: its writes, each knowing what it knew, its cuts and kills, and what came of it")                 \
     X(help, "[VERB]", "", "this text")                                                                                                               \
     X(version, "", "", "the version")
 
@@ -74,6 +76,7 @@ struct run;
     X(hash, false, "", "the hash of the trace alone: the same on every machine")                                                                     \
     X(policy, true, "TABLE=POLICY", "what if: play it under this policy too, and show row by row what differs; may be given again")                  \
     X(handler, true, "NAME.so", "a handler that policies may name, beside those of the file; may be given again")                                    \
+    X(since, true, "T", "from this time on: 2026-11-21T08:40:42Z, or 10m (ago); default from the beginning")                                         \
     X(raw, false, "", "replies without types and quotes, as redis-cli prints them into a pipe")
 
 #define ARGS_GIVEN_MAX 64

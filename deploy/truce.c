@@ -1,11 +1,13 @@
 /* The command `truce`: a cluster on this machine, its faults, and what became of every write. */
 #include "../dc-node/io/handler_process.h"
+#include "incidents.h"
 #include "run.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const struct verb verbs[] = {
 #define X(name, arguments, options, doc) {#name, arguments, options, doc, verb_##name},
@@ -96,13 +98,29 @@ int verb_version(struct run *r) {
     return 0;
 }
 
+static uint64_t wall_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* What changes the cluster is noted, for captures. A verb that was refused has done nothing. */
+static int run_verb(struct run *r) {
+    uint64_t from_ms = wall_ms();
+    int code = verb_find(r->args.verb)->run(r);
+    if (code == EXIT_USAGE || !incident_of(r->args.verb) || !r->local.dir) return code;
+    if (!incidents_append(&r->local, &r->args, from_ms, wall_ms()) && !r->args.json)
+        fprintf(stderr, "truce: %s/incidents.jsonl could not be written: a capture will not know of this\n", r->local.dir);
+    return code;
+}
+
 int main(int argc, char **argv) {
     struct run r = {.local.lock = -1, .json = json_object()};
     char why[256];
     int code = EXIT_USAGE;
     if (argc == 4 && strcmp(argv[1], HANDLER_ARGUMENT) == 0) return handler_child(argv[2], argv[3]); /* begun by a replay, for one handler */
     if (args_parse(argc, argv, &r.args, why))
-        code = verb_find(r.args.verb)->run(&r);
+        code = run_verb(&r);
     else
         fail(&r, EXIT_USAGE, "%s (truce help)", why);
     if (r.args.json && !r.answered) {

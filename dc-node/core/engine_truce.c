@@ -133,14 +133,29 @@ enum context_known inbox_parse_context(struct engine *e, struct slice text, stru
     return result;
 }
 
+/* A transaction is one event, and has one context: that of its first command, which holds for all that follow. */
+static bool fits_transaction(const struct call *c, const struct vv *context) {
+    const struct txn *t = &c->engine->txn;
+    return !c->session->in_exec || (t->context ? vv_compare(t->context, context) == VV_EQUAL : t->rows_count == 0);
+}
+
+static enum context_known take_context(struct call *c) {
+    struct engine *e = c->engine;
+    struct vv context = {0};
+    enum context_known known = inbox_parse_context(e, c->argv[1], &context);
+    if (known == CONTEXT_KNOWN && !fits_transaction(c, &context))
+        reply_error(c->reply, "ERR a transaction has one context: its first command must have it, and all that name one the same");
+    else if (known == CONTEXT_KNOWN)
+        vv_copy(&e->with_context, &context);
+    vv_finish(&context);
+    return known;
+}
+
 void engine_with_context(struct call *c) {
     struct engine *e = c->engine;
     struct vv *context = &e->with_context;
-    if (c->session->in_exec) {
-        reply_error(c->reply, "ERR TRUCE.WITH is not for use inside a transaction");
-        return;
-    }
-    enum context_known known = inbox_parse_context(e, c->argv[1], context);
+    enum context_known known = take_context(c);
+    if (c->reply->failed) return;
     if (known == CONTEXT_MALFORMED) {
         reply_error(c->reply, "ERR the context is no version vector: take it from TRUCE.CONTEXT or TRUCE.SIBLINGS");
         return;

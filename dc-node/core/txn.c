@@ -369,7 +369,8 @@ static bool reads_absent(struct txn *t, uint64_t hash, struct slice key) {
     return !engine_view(t->engine, engine_get_row(t->engine, hash, key), t->now_ms, &t->engine->view).n;
 }
 
-/* The last state of each row, as changes. A row that was and is absent is none. */
+/* The last state of each row, as changes. A row that was and is absent is none; but under a context of its own a deletion counts, for who wrote it need
+ * not have seen that others had deleted the row too. */
 static uint32_t fold(struct txn *t, struct change *changes) {
     struct txn_row **rows = xmalloc(t->rows_count * sizeof *rows);
     uint32_t n = 0;
@@ -378,7 +379,7 @@ static uint32_t fold(struct txn *t, struct change *changes) {
     for (uint32_t i = 0, same = 1; i < t->rows_count; i += same) {
         for (same = 1; i + same < t->rows_count && same_row(rows[i], rows[i + same]); same++) {}
         struct slice key = buf_slice_of(&rows[i]->key), content = buf_slice_of(&rows[i]->content);
-        if (!content.n && reads_absent(t, rows[i]->hash, key) && !hides_siblings(t, key)) continue;
+        if (!content.n && !t->context && reads_absent(t, rows[i]->hash, key) && !hides_siblings(t, key)) continue;
         changes[n] = (struct change){.op = content.n ? CHANGE_PUT : CHANGE_DELETE, .key = key, .content = content};
         if (rows[i]->merges) txn_fold_merge(t, rows + i, same, &changes[n]);
         if (t->context) find_unseen(t->engine, t->context, key, rows[i]->hash, &changes[n]);

@@ -4,6 +4,7 @@
 
 void cmd_truce_conflicts(struct call *c) { engine_conflicts(c); }
 void cmd_truce_explain(struct call *c) { engine_explain(c); }
+void cmd_truce_log(struct call *c) { engine_log(c); }
 void cmd_truce_losses(struct call *c) { engine_losses(c); }
 void cmd_truce_mark(struct call *c) { engine_mark(c); }
 void cmd_truce_priority(struct call *c) { engine_priority(c); }

@@ -99,6 +99,7 @@
     X(truce_explain, "truce.explain", -2, R, 1, 1, 1, "truce", "Tells which versions, datacenters and policy made what a row reads as.") \
     X(truce_fault, "truce.fault", -1, CMD_ADMIN, 0, 0, 0, "truce", "Disturbs the links around this node.") \
     X(truce_handlers, "truce.handlers", -1, CMD_ADMIN, 0, 0, 0, "truce", "Lists the handlers that this node has; RELOAD looks for them again.") \
+    X(truce_log, "truce.log", -1, CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Tells the events that the log still has, in causal order.") \
     X(truce_losses, "truce.losses", -1, CMD_NO_MULTI, 0, 0, 0, "truce", "Tells a connection which of its writes lost: ON, OFF, or what has come.") \
     X(truce_mark, "truce.mark", -4, W | CMD_ADMIN, 0, 0, 0, "truce", "Says that an origin's clock was off for a range of its numbers.") \
     X(truce_priority, "truce.priority", -2, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Shows or sets a datacenter's priority.") \
