@@ -257,11 +257,14 @@ static uint64_t play_time(struct stage *stage) {
 
 static void announce(const struct walk *w, struct stage *stage, const struct step *step) {
     struct buf b = {0};
-    char *text = json_dumps(step->json, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_t *shown = json_copy((json_t *)(uintptr_t)step->json);
+    json_object_del(shown, "place"); /* where it stands in the file */
+    char *text = json_dumps(shown, JSON_COMPACT);
     print_time(play_time(stage), &b);
     fprintf(w->out, "-- next, at %.*s: step %u of %u: %s\n", (int)b.n, (const char *)b.p, step->number, w->scenario->steps_count,
             text != NULL ? text : step_verb_name(step->verb));
     buf_finish(&b);
+    json_decref(shown);
     free(text);
 }
 

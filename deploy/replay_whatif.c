@@ -202,7 +202,7 @@ void whatif_print(const struct whatif_plan *p, const struct whatif *w, struct bu
     json_t *row;
     print_heads(p, w, &t);
     json_array_foreach(w->rows, i, row) row_lines(&t, row);
-    if (json_array_size(w->rows) > 0) table_print(&t, out);
+    table_print(&t, out);
     table_finish(&t);
     buf_printf(out, "%zu row%s, %u alike; conflicts open: %llu as written, %llu under the other policy\n", json_array_size(w->rows),
                json_array_size(w->rows) == 1 ? " differs" : "s differ", w->alike, (unsigned long long)w->written.outcome.conflicts_open,

@@ -38,6 +38,8 @@ struct play_options {
     uint32_t sample_us; /* how often the record gets samples; 0: never */
     /* Called before each step is begun, for --step; may be NULL. False: the play ends here. */
     bool (*before_step)(void *arg, const struct step *s);
+    /* Called when it is over, before the outcome asks the nodes what became of the rows; may be NULL. */
+    void (*ended)(void *arg);
     void *arg;
 };
 /* The stage's nodes are not yet started: the play starts those that are not down. */
