@@ -191,7 +191,7 @@ struct looking {
 static void on_explained(void *arg, struct slice value, bool live) {
     struct looking *k = arg;
     struct slice foreign;
-    if (slice_is(value, "(deleted)") || (!live && !k->journal_too)) return;
+    if (!live && !k->journal_too) return;
     if (!each_item(k->load, k->key, value, k->present, &foreign) && k->foreign.n == 0) buf_put(&k->foreign, foreign.p, foreign.n);
 }
 

@@ -138,6 +138,6 @@ bool rest_wait(struct rest *r, struct buf *why);
 void rest_clear(struct rest *r); /* what was answered */
 void rest_finish(struct rest *r);
 
-/* TRUCE.EXPLAIN key JSON: each value in the row (live), and in its journal. False: it is no such reply. */
+/* TRUCE.EXPLAIN key JSON: each value in the row (live), and in its journal, but no deletions. False: it is no such reply. */
 typedef void explained(void *arg, struct slice value, bool live);
 bool rest_explained(const struct rest_answer *a, explained *told, void *arg);

@@ -192,7 +192,7 @@ static void on_explained(void *arg, struct slice value, bool live) {
         struct slice text = SLICE(value.p + at, end - at);
         if (find(s, k->key, text, &index))
             k->present[index] = true;
-        else if (!slice_is(text, "(deleted)") && live && k->foreign.n == 0)
+        else if (live && k->foreign.n == 0)
             buf_put(&k->foreign, text.p, text.n);
     }
 }

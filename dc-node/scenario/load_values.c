@@ -142,7 +142,7 @@ static void on_explained(void *arg, struct slice value, bool live) {
     if (values_find(v, k->key, value, &index)) {
         k->present[index] = true;
         v->list[index].seen = true;
-    } else if (value.n && !slice_is(value, "(deleted)") && !k->foreign) {
+    } else if (!k->foreign) {
         k->foreign = true;
         buf_put(&k->text, value.p, value.n < 64 ? value.n : 64);
     }
