@@ -212,6 +212,16 @@ void capture_order(struct capture *c, uint64_t since_ms) {
     number_runs(c);
 }
 
+size_t capture_latest_known(const struct capture *c, size_t f, uint32_t dc) {
+    size_t latest = SIZE_MAX;
+    for (origin_ref o = 0; o < c->runs_count; o++) {
+        uint64_t n = vv_get(&c->events[f].context, o);
+        size_t e = n ? capture_find(c, (struct dot){o, n}) : SIZE_MAX;
+        if (e != SIZE_MAX && c->events[e].dc == dc && (latest == SIZE_MAX || e > latest)) latest = e;
+    }
+    return latest;
+}
+
 /* The latest event of an origin up to number n that is done again. */
 static size_t told_head(const struct capture *c, origin_ref o, uint64_t n) {
     for (; n >= c->runs[o].first && n > 0; n--) {

@@ -48,6 +48,8 @@ void capture_order(struct capture *c, uint64_t since_ms);
 size_t capture_find(const struct capture *c, struct dot d);
 /* Did event f know event e? */
 static inline bool capture_knew(const struct capture *c, size_t f, size_t e) { return vv_covers(&c->events[f].context, c->events[e].event.dot); }
+/* The latest event of a datacenter that event f knew; SIZE_MAX: none. */
+size_t capture_latest_known(const struct capture *c, size_t f, uint32_t dc);
 /* The labels that say what event f knew, as few as possible. The caller owns it. */
 json_t *capture_knows(const struct capture *c, size_t f);
 

@@ -155,7 +155,7 @@ struct ending {
     const struct local *l;
     redisContext *rc[NODES_MAX]; /* of those that run */
     json_t *steps;
-    bool alike; /* all nodes have the same events */
+    bool alike, inexact; /* all nodes have the same events; struct captured_steps */
 };
 
 /* One expectation where all nodes say the same, else one for each. */
@@ -174,6 +174,29 @@ static void put(struct ending *e, const char *text, json_t *values[static NODES_
     }
     for (uint32_t i = 0; i < e->l->cluster->nodes_count; i++)
         if (values[i]) json_array_append_new(e->steps, json_pack("{s:s, s:O, s:s}", "expect", text, "is", values[i], "in", node_name(e->l, i)));
+}
+
+static bool is_in(const json_t *list, const json_t *value) {
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one) if (json_equal(one, value)) return true;
+    return false;
+}
+
+/* Lists of what every node has at least: a node may keep more, as things came to it. */
+static void put_least(struct ending *e, const char *text, json_t *lists[static NODES_MAX]) {
+    json_t *least = NULL;
+    bool same = true;
+    for (uint32_t i = 0; i < e->l->cluster->nodes_count; i++) {
+        if (!lists[i]) continue;
+        if (!least) least = json_copy(lists[i]);
+        same &= json_equal(least, lists[i]);
+        for (size_t k = json_array_size(least); k-- > 0;)
+            if (!is_in(lists[i], json_array_get(least, k))) json_array_remove(least, k);
+    }
+    if (json_array_size(least))
+        json_array_append_new(e->steps, json_pack("{s:s, s:O}", "expect", text, same && !e->inexact ? "is" : "contains", least));
+    json_decref(least);
 }
 
 static void finish_values(json_t *values[static NODES_MAX]) {
@@ -226,7 +249,7 @@ static void expect_conflicts(struct ending *e, struct slice key) {
         any_open |= json_integer_value(open[i]) > 0;
     }
     snprintf(text, sizeof text, "losers %.*s", (int)key.n, (const char *)key.p);
-    if (any_lost && known) put(e, text, losers);
+    if (any_lost && known && e->alike) put_least(e, text, losers);
     snprintf(text, sizeof text, "conflicts %.*s", (int)key.n, (const char *)key.p);
     if (any_open || any_lost) put(e, text, open);
     finish_values(losers);
@@ -252,7 +275,7 @@ static bool have_the_same(const struct ending *e) {
 }
 
 void capture_expect(struct capture *c, const struct local *l, const struct captured_rows *rows, const struct captured_steps *s, json_t *steps) {
-    struct ending e = {.c = c, .l = l, .steps = steps};
+    struct ending e = {.c = c, .l = l, .steps = steps, .inexact = s->inexact};
     struct buf ignored = {0};
     for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
         struct process p = process_of(l, i);

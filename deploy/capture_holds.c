@@ -22,17 +22,6 @@ static void look_at_row(const struct capture *c, const struct captured_row *row,
     }
 }
 
-/* The latest event of a datacenter that event f knew; SIZE_MAX: none. */
-static size_t latest_known(const struct capture *c, size_t f, uint32_t dc) {
-    size_t latest = SIZE_MAX;
-    for (origin_ref o = 0; o < c->runs_count; o++) {
-        uint64_t n = vv_get(&c->events[f].context, o);
-        size_t e = n ? capture_find(c, (struct dot){o, n}) : SIZE_MAX;
-        if (e != SIZE_MAX && c->events[e].dc == dc && (latest == SIZE_MAX || e > latest)) latest = e;
-    }
-    return latest;
-}
-
 /* A client with a context of its own knew less than its node. */
 static bool knew_less(const struct captured *e) {
     for (uint32_t i = 0; i < e->event.changes_count; i++)
@@ -67,7 +56,7 @@ void held_backs_find(const struct capture *c, const struct captured_rows *rows, 
         struct held_back h = all.list[i], *before = open[h.from][h.to];
         bool joins = before && h.first <= before->last;
         if (joins && h.last <= before->last) continue;
-        size_t begins = joins ? before->first : h.first, known = latest_known(c, h.last, h.from);
+        size_t begins = joins ? before->first : h.first, known = capture_latest_known(c, h.last, h.from);
         if (known != SIZE_MAX && known >= begins) continue; /* what it needs was made meanwhile: its context has to do */
         if (joins) {
             before->last = h.last;

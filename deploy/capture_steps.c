@@ -31,7 +31,9 @@ struct composing {
     size_t slow_count;
     const struct incident **heals; /* that are not done yet: somebody has to need them */
     size_t heals_count;
-    size_t event;                       /* the next */
+    size_t event;                     /* the next */
+    size_t brought[DCS_MAX][DCS_MAX]; /* while it is not known what came: events before this one did */
+    bool inexact;
     size_t cut_since[DCS_MAX][DCS_MAX]; /* while a DC is cut from the other: its events before this one came through */
     json_t *barriers;                   /* names of tables that may refuse writes */
     const struct captured *before;      /* the event that was the last step; NULL: something else was */
@@ -88,6 +90,7 @@ static void await_brought(struct composing *p, uint32_t from, uint32_t to) {
     snprintf(text, sizeof text, "backlog %s > %s", dc_name(p, from), dc_name(p, to));
     put(p, 0, json_pack("{s:s, s:i, s:s}", "expect", text, "at_most", 0, "within", "60s"));
     p->healed[from][to] = false;
+    p->brought[from][to] = p->event;
 }
 
 static void hold_back(struct composing *p, uint64_t after_ms, uint32_t from, uint32_t to) {
@@ -271,7 +274,15 @@ static void release_all(struct composing *p) {
         }
 }
 
+/* Where nothing stands between, all that was made so far has come. */
+static void note_brought(struct composing *p) {
+    for (uint32_t from = 0; from < p->c->cluster->dcs_count; from++)
+        for (uint32_t to = 0; to < p->c->cluster->dcs_count; to++)
+            if (!p->healed[from][to] && !dcs_cut(p, from, to)) p->brought[from][to] = p->event;
+}
+
 static void do_incident(struct composing *p, const struct incident *i) {
+    note_brought(p);
     release_all(p); /* who is silent for long counts as cut: nothing is held back over a fault */
     put_incident(p, gap(p, incident_ms(i), mends(i) ? 1 : CALM_MS), i);
     if (is_verb(i, "slow")) p->slow[p->slow_count++] = i;
@@ -284,12 +295,31 @@ static void do_heals(struct composing *p) {
     p->heals_count = 0;
 }
 
-static void take_incident(struct composing *p, const struct incident *i) {
+/* Before things come apart: what the writers of a DC know of the other until things are brought together again is there. */
+static void await_needed(struct composing *p, uint64_t until_ms) {
+    const struct capture *c = p->c;
+    for (size_t e = p->event; e < c->count && stamp_ms(c->events[e].event.stamp) <= until_ms; e++)
+        for (uint32_t from = 0; from < c->cluster->dcs_count; from++) {
+            if (from == c->events[e].dc || !p->healed[from][c->events[e].dc]) continue;
+            size_t known = capture_latest_known(c, e, from);
+            if (known != SIZE_MAX && known < p->event && known >= p->brought[from][c->events[e].dc]) await_brought(p, from, c->events[e].dc);
+        }
+}
+
+static uint64_t next_mending_ms(const struct incidents *all, size_t i) {
+    for (; i < all->count; i++)
+        if (mends(&all->list[i])) return incident_ms(&all->list[i]);
+    return UINT64_MAX;
+}
+
+static void take_incident(struct composing *p, const struct incidents *all, size_t index) {
+    const struct incident *i = &all->list[index];
     if (is_verb(i, "heal")) {
         p->heals[p->heals_count++] = i;
         return;
     }
     do_heals(p);
+    if (!mends(i)) await_needed(p, next_mending_ms(all, index));
     do_incident(p, i);
 }
 
@@ -338,8 +368,9 @@ static uint64_t await_known(struct composing *p, size_t event) {
         size_t known = n ? capture_find(p->c, (struct dot){o, n}) : SIZE_MAX;
         if (known == SIZE_MAX || p->c->events[known].dc == e->dc) continue;
         uint32_t from = p->c->events[known].dc;
-        if (!p->c->events[known].left_out && dcs_cut(p, from, e->dc) && known >= p->cut_since[from][e->dc]) do_heals(p);
-        await_brought(p, from, e->dc);
+        bool lacks = !p->c->events[known].left_out && known >= p->brought[from][e->dc];
+        if (lacks && dcs_cut(p, from, e->dc)) do_heals(p);
+        if (lacks) await_brought(p, from, e->dc);
         uint64_t there = p->done_ms[known] + BRINGS_MS;
         if (!p->c->events[known].left_out && there > p->now_ms && there - p->now_ms > least) least = there - p->now_ms;
     }
@@ -395,7 +426,9 @@ static void put_event(struct composing *p, size_t event) {
     p->event = event;
     begin_held(p, event);
     uint64_t least = await_known(p, event);
-    json_t *commands = commands_of_event(p->maker, event, knows_just_that(p, event));
+    bool exact = knows_just_that(p, event);
+    json_t *commands = commands_of_event(p->maker, event, exact);
+    p->inexact |= !exact;
     p->c->events[event].left_out = json_array_size(commands) == 0;
     if (json_array_size(commands)) put_commands(p, event, commands, least);
     json_decref(commands);
@@ -413,7 +446,7 @@ static void take_earlier(struct composing *p, const struct incidents *all) {
     for (size_t i = 0; i < end; i++) {
         const struct incident *one = &all->list[i];
         bool link = is_verb(one, "cut") || is_verb(one, "slow") || is_verb(one, "clog") || is_verb(one, "heal");
-        if (link && i >= from) take_incident(p, one);
+        if (link && i >= from) take_incident(p, all, i);
     }
     for (uint32_t n = 0; n < p->c->cluster->nodes_count; n++) {
         const char *name = p->c->cluster->nodes[n].name, *last = "start";
@@ -442,7 +475,7 @@ static void compose(struct composing *p, const struct incidents *all) {
         p->event = e;
         bool incident = i < all->count && (e == p->c->count || incident_ms(&all->list[i]) <= stamp_ms(p->c->events[e].event.stamp));
         if (incident)
-            take_incident(p, &all->list[i++]);
+            take_incident(p, all, i++);
         else
             put_event(p, e++);
     }
@@ -462,7 +495,7 @@ void capture_steps(struct capture *c, const struct captured_rows *rows, const st
     p->maker = command_maker_create(c, rows);
     held_backs_find(c, rows, &p->held);
     compose(p, incidents);
-    *ret = (struct captured_steps){.steps = p->steps};
+    *ret = (struct captured_steps){.steps = p->steps, .inexact = p->inexact};
     memcpy(ret->running, p->running, sizeof ret->running);
     for (size_t i = 0; i < (size_t)n * n; i++) ret->apart |= p->cut[i];
     command_maker_destroy(p->maker);

@@ -22,6 +22,7 @@ struct captured_steps {
     json_t *steps;
     bool running[NODES_MAX]; /* at the end */
     bool apart;              /* links are cut at the end */
+    bool inexact;            /* some writers may know more of their rows than they did */
 };
 void capture_steps(struct capture *c, const struct captured_rows *rows, const struct incidents *incidents, uint64_t start_ms,
                    struct captured_steps *ret);
