@@ -169,6 +169,7 @@ static bool act_process(struct live *l, const struct act *a, struct buf *why) {
 
 static bool live_act(struct stage *s, const struct act *a, struct buf *why) {
     struct live *l = live_of(s);
+    l->moved = true;
     switch (a->kind) {
     case STEP_CUT:
     case STEP_CLOG:
@@ -189,9 +190,16 @@ static bool live_act(struct stage *s, const struct act *a, struct buf *why) {
 }
 
 /* ---- from beginning to end ---- */
+static bool has_failed(const struct stage *s) {
+    bool failed = s->failure[0] != '\0';
+    for (size_t i = 0; s->record && i < s->record->moments_count; i++) failed |= s->record->moments[i].kind == MOMENT_FAILS;
+    return failed;
+}
+
 static void live_destroy(struct stage *s) {
     struct live *l = live_of(s);
-    bool keep = l->options.keep || l->base.failure[0] != '\0' || !l->temporary;
+    bool keep = l->options.keep || !l->temporary || has_failed(s);
+    if (keep && l->begun) live_note(l, MOMENT_NOTE, NODES_MAX, "the nodes' files are in %s", l->local.dir);
     live_clients_finish(l);
     live_nodes_finish(l);
     live_look_finish(l);

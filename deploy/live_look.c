@@ -201,6 +201,7 @@ static void look_at_all(struct live *l) {
     for (uint32_t i = 0; i < live_nodes(l); i++)
         if (live_runs(l, i) && l->nodes[i].answered) ask(l, i);
     l->looked_us = live_mono_us();
+    l->moved = false;
 }
 
 void live_look_often(struct live *l) {
@@ -213,7 +214,10 @@ void live_look(struct stage *s, uint32_t node, struct stage_view *ret) {
     *ret = (struct stage_view){.role = n->pid == 0 ? ROLE_DOWN : ROLE_PAUSED};
     if (n->pid == 0 || (!l->begun && !live_begin(l))) return;
     live_tell_all(l);
-    live_look_often(l);
+    if (l->moved)
+        look_at_all(l);
+    else
+        live_look_often(l);
     if (n->paused) return;
     if (n->status == NULL && n->answered) ask(l, node);
     ret->role = role_of(n);

@@ -104,6 +104,7 @@ struct live {
     uint32_t origins_count;
     size_t origins_cap;
     uint64_t looked_us; /* monotonic, at all nodes */
+    bool moved;         /* something was answered or done since */
     int hub_space;      /* namespaces: where the bridge is */
     int own_net_space;
 };
