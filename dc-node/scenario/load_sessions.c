@@ -180,7 +180,7 @@ static void check_reading(const struct reading *r) {
     const struct values *v = values_of(r->client->load);
     const struct value_key *k = &v->keys[r->key];
     uint32_t seen = s->seen[r->key];
-    if (r->client->load->options.loses) return; /* a leader may have lost what its follower has, and go on without it */
+    if (r->client->load->options.loses) return;                 /* a leader may have lost what its follower has, and go on without it */
     if (load_policy(r->client->load) == POLICY_HANDLER) return; /* its answer may be written back, and make an old value a new one */
     if (seen && comes_before(r, seen - 1)) {
         violated(r, seen - 1, true);
