@@ -2,6 +2,7 @@
 #include "clients.h"
 #include "handlers.h"
 #include "log.h"
+#include "node_faults.h"
 #include "peers.h"
 #include "store.h"
 
@@ -36,9 +37,11 @@ struct host {
     struct peers peers;
     struct clients clients;
     struct handlers *handlers;
-    bool stepped;  /* since the engine was last asked what it wants */
-    bool refuses;  /* the engine takes no requests until a flush ends */
-    bool stopping; /* told to end */
+    struct node_faults faults;
+    bool stepped;   /* since the engine was last asked what it wants */
+    bool refuses;   /* the engine takes no requests until a flush ends */
+    bool stopping;  /* told to end */
+    bool returning; /* the data directory is marked so */
 
     struct mail flushed, stop;
     int flush_result;
@@ -76,12 +79,16 @@ static size_t client_reply_bytes(void *arg, uint64_t session) { return engine_se
 
 static bool is_own(const struct slice *argv, uint32_t argc) { return argv[0].n == 11 && slice_is(argv[0], "truce.fault"); }
 
+static void take_fault(struct host *h, const struct slice *argv, uint32_t argc, struct buf *reply) {
+    if (!node_faults_command(&h->faults, argv, argc, clock_wall_ms(), h->now.mono_us, reply)) peers_command(&h->peers, argv, argc, reply);
+}
+
 static void run_own(void *arg, uint64_t session, const struct slice *argv, uint32_t argc, struct buf *reply) {
     struct host *h = arg;
     if (!engine_session_authenticated(h->engine, session))
         buf_text(reply, "-NOAUTH Authentication required.\r\n");
-    else if (faults_command(&h->peers.faults, argv, argc, reply))
-        peers_healed(&h->peers);
+    else
+        take_fault(h, argv, argc, reply);
 }
 
 static const struct clients_owner clients_owner = {client_open,     client_close,       client_request, client_blocked,
@@ -133,11 +140,34 @@ static void handler_answered(void *arg, uint64_t run, struct slice answer) {
 }
 
 /* ---- what the engine wants done, in the order of its contract ---- */
+static void commit(struct host *h, const struct commit *c) {
+    enum commit_fault fault = node_faults_commit(&h->faults);
+    if (fault == COMMIT_REFUSED) die("its disk is full, or fails, by order of TRUCE.FAULT DISK");
+    if (h->store->ops->commit(h->store, c, engine_origins(h->engine), h->fsync) < 0) die(h->store->why);
+    if (fault == COMMIT_DOUBTFUL) die("its disk fails, by order of TRUCE.FAULT DISK; what failed is there");
+}
+
+/* ---- coming back with less: the file `returning` in the data directory outlives this process, as long as the node is not whole again ---- */
+static const char *returning_path(const struct host *h) {
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/returning", h->options->data_dir);
+    return path;
+}
+
+static void mark_returning(struct host *h) {
+    h->returning = engine_returning(h->engine);
+    int fd = h->returning ? open(returning_path(h), O_WRONLY | O_CREAT | O_CLOEXEC, 0644) : -1;
+    if (h->returning ? fd < 0 || fsync(fd) != 0 : unlink(returning_path(h)) != 0) die("the file `returning` in the data directory cannot be changed");
+    if (fd >= 0) close(fd);
+    log_info(h->returning ? "the disk lacks what this node had: it is taken back from the others first" : "what the disk lacked is there again");
+}
+
 static void carry_out(struct host *h) {
     const struct engine_updates *u = engine_updates(h->engine);
     h->stepped = false;
     if (u->fatal) die(u->fatal);
-    if (u->commit_needed && h->store->ops->commit(h->store, &u->commit, engine_origins(h->engine), h->fsync) < 0) die(h->store->why);
+    if (u->commit_needed) commit(h, &u->commit);
+    if (h->returning != engine_returning(h->engine)) mark_returning(h);
     for (size_t i = 0; i < u->out_count; i++) peers_send(&h->peers, u->out[i].peer, u->out[i].frames);
     for (size_t i = 0; i < u->answers_count; i++) clients_answer(&h->clients, &u->answers[i]);
     for (size_t i = 0; i < u->unblocked_count; i++) clients_unblock(&h->clients, u->unblocked[i]);
@@ -155,7 +185,8 @@ static void carry_out(struct host *h) {
 static uint64_t earliest(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static void read_clocks(struct host *h) {
-    h->now = (struct now){clock_mono_us(), clock_wall_ms()};
+    uint64_t mono_us = clock_mono_us();
+    h->now = (struct now){mono_us, node_faults_wall_ms(&h->faults, clock_wall_ms(), mono_us)};
     h->streams.now_us = h->now.mono_us;
 }
 
@@ -239,14 +270,37 @@ static bool load_cluster(struct host *h) {
     return true;
 }
 
+/* $TRUCE_FAULTS: what TRUCE.FAULT orders, a line each, from the first moment on. The node's own faults hold before its store is opened, those of
+ * its links can be ordered when these are there. */
+static void faults_from_start(struct host *h, bool links) {
+    const char *orders = getenv("TRUCE_FAULTS");
+    char *all = xstrdup(orders ? orders : ""), *rest = all;
+    struct buf reply = {0};
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        struct slice argv[32] = {SLICE("TRUCE.FAULT", 11)};
+        uint32_t argc = 1;
+        for (char *word; argc < 32 && (word = strsep(&line, " ")) != NULL;)
+            if (*word) argv[argc++] = slice_text(word);
+        if (argc == 1) continue;
+        bool own = slice_is(argv[1], "clock") || slice_is(argv[1], "disk");
+        if (own != links) take_fault(h, argv, argc, &reply);
+    }
+    if (reply.n > 0 && memchr(reply.p, '-', reply.n) != NULL) log_warning("TRUCE_FAULTS: %.*s", (int)reply.n, (const char *)reply.p);
+    buf_finish(&reply);
+    free(all);
+}
+
 static bool open_store_and_engine(struct host *h) {
     struct buf why = {0};
     struct store_options so = {.memory_bytes = h->cluster->memory_bytes_max / 4, .log_bytes_max = h->cluster->log_bytes_max};
     uint64_t entropy[2];
     if (getrandom(entropy, sizeof entropy, 0) != (ssize_t)sizeof entropy) return say("no random numbers: %s", strerror(errno));
+    node_faults_init(&h->faults, entropy[1]);
+    faults_from_start(h, false);
     bool good = store_open(&h->store, h->options->data_dir, &so, &why) == 0;
     read_clocks(h);
-    struct engine_options eo = {.cluster = h->cluster, .node = h->self, .store = h->store, .entropy = entropy[0]};
+    h->returning = access(returning_path(h), F_OK) == 0;
+    struct engine_options eo = {.cluster = h->cluster, .node = h->self, .store = h->store, .entropy = entropy[0], .returning = h->returning};
     good = good && engine_create(&h->engine, &eo, h->now, &why) == 0;
     if (!good) say("%.*s", (int)why.n, (const char *)why.p);
     buf_finish(&why);
@@ -271,6 +325,7 @@ static bool open_sockets(struct host *h) {
     if (error) return say("%s: cannot listen for clients on %s:%u: %s", me->name, me->client_host, me->client_port, error);
     error = peers_start(&h->peers, &h->streams, h->cluster, h->self, engine_run(h->engine), engine_origins(h->engine), prng_next(&h->streams.prng),
                         &peers_owner, h);
+    if (error == NULL) faults_from_start(h, true);
     return error == NULL || say("%s: cannot listen for peers on %s:%u: %s", me->name, me->peer_host, me->peer_port, error);
 }
 
