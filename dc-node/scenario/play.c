@@ -293,9 +293,21 @@ static bool before_ended(const struct play *p, const struct step *before) {
     return true;
 }
 
+/* A write under `knows` may have to wait for what it is to know: what comes `after` it comes later then. */
+static void wait_for_knowing(struct play *p, const struct step *before) {
+    if (!before || before->verb != STEP_DO || !before->knows_given) return;
+    while (!p->over && play_do_open(p, before)) {
+        play_run(p, play_now(p) + RETRY_US);
+        p->step_ended_us = play_now(p);
+    }
+}
+
 static void wait_for_time(struct play *p, const struct step *s, const struct step *before) {
     if (s->when == WHEN_AT) play_sleep(p, s->when_us);
-    if (s->when == WHEN_AFTER) play_sleep(p, p->step_ended_us + s->when_us);
+    if (s->when == WHEN_AFTER) {
+        wait_for_knowing(p, before);
+        play_sleep(p, p->step_ended_us + s->when_us);
+    }
     if (s->when != WHEN_NEXT || !before) return;
     while (!p->over && !before_ended(p, before)) play_run(p, play_now(p) + RETRY_US);
 }
@@ -396,6 +408,7 @@ void play(struct stage *s, const struct play_options *o, struct outcome *ret) {
     if (o->sample_us && s->record) take_sample(&p, 0);
     for (uint32_t i = 0; i < sc->steps_count && !p.over; i++) play_step(&p, &sc->steps[i], i ? &sc->steps[i - 1] : NULL);
     if (!p.over) end(&p);
+    play_loads_stop(&p); /* where it failed they write still */
     p.looking = false;
     ret->length_us = play_now(&p);
     if (o->ended) o->ended(o->arg);
