@@ -19,7 +19,10 @@ void message_finish(struct message *m) {
     switch (m->type) {
     case MESSAGE_SUBSCRIBE: vv_finish(&m->subscribe.vv); break;
     case MESSAGE_ACK: vv_finish(&m->ack.on_disk); break;
-    case MESSAGE_HEARTBEAT: vv_finish(&m->heartbeat.vv); break;
+    case MESSAGE_HEARTBEAT:
+        vv_finish(&m->heartbeat.vv);
+        vv_finish(&m->heartbeat.synced);
+        break;
     case MESSAGE_HELLO:
     case MESSAGE_REFUSE:
     case MESSAGE_EVENTS:
@@ -131,6 +134,8 @@ static void put_heartbeat(const struct message *m, const struct origins *t, stru
     buf_u8(out, m->heartbeat.knows);
     buf_u8(out, m->heartbeat.is_returning != 0);
     vv_encode(&m->heartbeat.vv, t, out);
+    buf_u8(out, m->heartbeat.has_synced != 0);
+    if (m->heartbeat.has_synced) vv_encode(&m->heartbeat.synced, t, out);
 }
 
 static void read_heartbeat(struct reader *r, struct origins *t, struct message *m) {
@@ -147,6 +152,8 @@ static void read_heartbeat(struct reader *r, struct origins *t, struct message *
     m->heartbeat.is_returning = read_flag(r);
     if (m->heartbeat.knows > KNOWS_BEHIND) read_refuse(r);
     vv_decode(r, t, &m->heartbeat.vv);
+    m->heartbeat.has_synced = read_flag(r);
+    if (m->heartbeat.has_synced) vv_decode(r, t, &m->heartbeat.synced);
 }
 
 static void put_forward(const struct message *m, struct buf *out) {

@@ -81,6 +81,8 @@ struct message {
             uint8_t knows;        /* enum knows: of the receiver's run */
             uint8_t is_returning; /* the sender lacks what its disk had */
             struct vv vv;         /* on disk */
+            struct vv synced;     /* ... and there after a crash of the machine; has_synced 0: all of it */
+            uint8_t has_synced;
         } heartbeat;
         struct {
             uint64_t run;      /* the leader's and the follower's, from their HELLOs, xor: a frame of or for an earlier run is not carried out */

@@ -39,6 +39,7 @@ struct link {
     bool reports;        /* report is filled */
     bool peer_is_leader;
     struct vv report;  /* its VV in its last heartbeat: whole, so fit for stability */
+    struct vv synced;  /* of that, what a crash of its machine leaves */
     struct vv on_disk; /* what it is known to have on disk: report and acknowledgements joined */
     uint64_t report_digest, report_hash;
     bool diverged;               /* same VV, other digest */

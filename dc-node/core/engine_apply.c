@@ -293,12 +293,17 @@ static void keep_waiting(struct engine *e, struct source *src, const struct bloc
     if (!e->waiting_since_us) e->waiting_since_us = e->now.mono_us;
 }
 
-void engine_forget_waiting(struct engine *e, origin_ref o) {
-    while (o < e->sources_cap && e->sources[o] && e->sources[o]->waiting) forget_waiting(e, &e->sources[o]->waiting);
+void engine_forget_waiting(struct engine *e, origin_ref o, uint64_t above) {
+    struct waiting **at = o < e->sources_cap && e->sources[o] ? &e->sources[o]->waiting : NULL;
+    while (at && *at)
+        if ((*at)->last > above)
+            forget_waiting(e, at);
+        else
+            at = &(*at)->next;
 }
 
 void engine_drop_waiting(struct engine *e) {
-    for (uint32_t o = 0; o < e->sources_cap; o++) engine_forget_waiting(e, o);
+    for (uint32_t o = 0; o < e->sources_cap; o++) engine_forget_waiting(e, o, 0);
 }
 
 enum applied { APPLIED_ALL, APPLIED_PART, APPLIED_BAD };
@@ -406,11 +411,12 @@ enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, con
 
 /* ---- stability and collection ---- */
 
-/* stable: contained in the VV last reported by every member, when one's own VV contains all those reports (DESIGN, section 2). */
+/* stable: contained in the VV last reported by every member, when one's own VV contains all those reports (DESIGN, section 2). Where commits are not
+ * synced, a crash of a machine may take back a part of a report: only what it cannot take counts as contained. */
 void engine_find_stable(struct engine *e) {
     struct vv least = {0};
     uint64_t reported_ms = e->now.wall_ms;
-    vv_copy(&least, &e->vv);
+    vv_copy(&least, e->cluster->fsync ? &e->vv : &e->flushed_vv);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         if (i == e->self) continue;
         const struct link *l = &e->links[i];
@@ -419,7 +425,7 @@ void engine_find_stable(struct engine *e) {
             vv_finish(&least);
             return;
         }
-        vv_meet(&least, &l->report);
+        vv_meet(&least, &l->synced);
         if (l->report_ms < reported_ms) reported_ms = l->report_ms;
     }
     bool barrier = rules_any_barrier(e);

@@ -292,7 +292,9 @@ static void send_heartbeat(struct engine *e, uint32_t peer) {
     m.heartbeat.run = e->run;
     m.heartbeat.incarnation = e->incarnation;
     m.heartbeat.knows = return_knows(e, peer);
-    m.heartbeat.is_returning = e->returning;
+    m.heartbeat.is_returning = e->owing;
+    m.heartbeat.has_synced = !e->cluster->fsync;
+    if (!e->cluster->fsync) m.heartbeat.synced = e->flushed_vv;
     m.heartbeat.vv = e->vv;
     links_send(e, peer, &m);
     l->heartbeat_due_us = (e->now.mono_us / HEARTBEAT_US + 1) * HEARTBEAT_US; /* those to all peers leave in one step */

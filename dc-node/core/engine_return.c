@@ -6,6 +6,9 @@
  *   - what these had then is applied here, its own lost events among it: they come from whoever has them, as events.
  * Until it has returned nothing becomes stable by its reports, and what others hold of its earlier runs without having applied it is forgotten.
  *
+ * Where commits are not synced, a crash of the machine takes back what was not yet reported as synced, and nothing can have become stable by that.
+ * Such a node may serve while it takes back its own lost events (`owing`).
+ *
  * The host says that the data directory is not what it was (engine_options.returning), or a peer does: it has seen more of this node.
  *
  * Where a run has begun behind all the same, for want of anybody who could tell, its first event says so: its deps lack something that is stable
@@ -28,12 +31,12 @@ static bool lacks_own(struct engine *e, uint32_t peer, const struct vv *theirs) 
     return false;
 }
 
-/* What such a node sent in its earlier runs and nobody has applied is lost with it: applied later, it would come after what was taken for stable by
- * the reports of a run that does not have it. */
-static void forget_waiting_of(struct engine *e, uint32_t peer) {
+/* What a node sent in earlier runs, does not have any more, and nobody has applied is lost with it. Applied later, it would come after what was taken
+ * for stable by the reports of a run that does not have it. */
+static void forget_what_is_lost(struct engine *e, uint32_t peer, const struct vv *theirs) {
     const struct cluster_node *n = &e->cluster->nodes[peer];
     for (origin_ref o = 0; o < origins_count(e->origins); o++)
-        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node) engine_forget_waiting(e, o);
+        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node) engine_forget_waiting(e, o, vv_get(theirs, o));
 }
 
 bool return_take_report(struct engine *e, uint32_t peer, const struct message *m) {
@@ -44,16 +47,17 @@ bool return_take_report(struct engine *e, uint32_t peer, const struct message *m
         l->is_behind = !stable || !reported || lacks_own(e, peer, &m->heartbeat.vv);
         l->owes = l->is_behind || m->heartbeat.is_returning;
         l->is_returning = false;
-        if (l->owes) forget_waiting_of(e, peer);
+        forget_what_is_lost(e, peer, &m->heartbeat.vv);
         vv_clear(&l->on_disk);
     } else if (!vv_includes(&m->heartbeat.vv, &l->report)) {
         return false; /* an old one, overtaken */
     }
     l->report_run = m->heartbeat.run;
     l->report_incarnation = m->heartbeat.incarnation;
-    if (l->is_returning && !m->heartbeat.is_returning) l->owes = false;
+    if (l->is_returning && !m->heartbeat.is_returning) l->owes = l->is_behind = false;
     l->is_returning = m->heartbeat.is_returning;
     vv_copy(&l->report, &m->heartbeat.vv);
+    vv_copy(&l->synced, m->heartbeat.has_synced ? &m->heartbeat.synced : &m->heartbeat.vv);
     vv_join(&l->on_disk, &l->report);
     l->reports = true;
     return true;
@@ -67,14 +71,15 @@ enum knows return_knows(const struct engine *e, uint32_t peer) {
 
 /* ---- the way back ---- */
 
-static void begin(struct engine *e) {
+static void begin(struct engine *e, bool serves) {
     if (bug(e, BUG_RETURN_EARLY)) return;
-    e->returning = true;
+    e->owing = true;
+    e->returning = !serves;
     e->returning_since_us = e->now.mono_us;
 }
 
 void return_create(struct engine *e) {
-    if (e->options.returning && e->cluster->nodes_count > 1) begin(e);
+    if (e->options.returning && e->cluster->nodes_count > 1) begin(e, false);
 }
 
 void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message *m) {
@@ -84,15 +89,13 @@ void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message
         l->met = true;
         vv_join(&e->owed, &m->heartbeat.vv);
     }
-    if (m->heartbeat.knows != KNOWS_BEHIND || e->returning || e->returned) return;
-    if (e->own == ORIGIN_NONE)
-        begin(e);
-    else
-        l->wrote_behind = true;
+    if (m->heartbeat.knows != KNOWS_BEHIND || e->owing || e->returned) return;
+    l->wrote_behind = e->own != ORIGIN_NONE;
+    begin(e, l->wrote_behind);
 }
 
 void return_tick(struct engine *e) {
-    if (!e->returning) return;
+    if (!e->owing) return;
     bool waited = e->now.mono_us - e->returning_since_us > RETURN_PATIENCE_US, whole = false, all_return = true;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         const struct link *l = &e->links[i];
@@ -102,7 +105,7 @@ void return_tick(struct engine *e) {
         if (!l->met || !l->is_returning) all_return = false;
     }
     if ((!whole && !all_return) || !vv_includes(&e->vv, &e->owed)) return;
-    e->returning = false;
+    e->owing = e->returning = false;
     e->returned = true;
     handlers_sweep(e);
 }

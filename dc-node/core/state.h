@@ -221,7 +221,9 @@ struct engine {
     uint32_t retained_count;
 
     /* coming back with less (engine_return.c) */
-    bool returning, returned;
+    bool owing;     /* this run began with less than it had, and has not got it back: its reports do not count */
+    bool returning; /* ... nor does it serve */
+    bool returned;
     uint64_t returning_since_us;
     struct vv owed; /* what peers had when they first knew of this run */
 
@@ -307,7 +309,7 @@ origin_ref engine_name_run(struct engine *e);
 /* One transaction becomes an event of this node; dot n == 0: nothing had changed. */
 struct dot engine_originate(struct engine *e, const struct change *changes, uint32_t count);
 void engine_close_own_block(struct engine *e);
-void engine_forget_waiting(struct engine *e, origin_ref o);
+void engine_forget_waiting(struct engine *e, origin_ref o, uint64_t above); /* blocks that reach above that number */
 void engine_drop_waiting(struct engine *e);
 void engine_collect(struct engine *e); /* stable tombstones, expired rows */
 void engine_find_stable(struct engine *e);

@@ -13,7 +13,8 @@ static const char *const golden[] = {
     "2f000000 03 03  06 8008  02 02 7573 02 6170  02  02 6575 02 2200000000000000 14  02 7573 01 1100000000000000 0a",
     "12000000 03 04  07 ac02  626c6f636b",
     "1b000000 03 05  08 ac02  01  02 7573 01 1100000000000000 0b",
-    "3f000000 03 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01 1817161514131211 2827262524232221 02 01  01  02 6575 02 2200000000000000 0c",
+    "4e000000 03 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01 1817161514131211 2827262524232221 02 01  01  02 6575 02 2200000000000000 0c  "
+    "01 01  02 6575 02 2200000000000000 0b",
     "1e000000 03 07  0200000000000000 ac02 01 03 00  03 474554 00 01 6b",
     "21000000 03 08  ac02 01 01  02 02 7573 01 1100000000000000 0d  2b4f4b0d0a",
 };
@@ -68,6 +69,8 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.heartbeat.incarnation = UINT64_C(0x2122232425262728);
         m.heartbeat.knows = KNOWS_BEHIND;
         m.heartbeat.is_returning = 1;
+        m.heartbeat.has_synced = 1;
+        vv_set(&m.heartbeat.synced, eu, 11);
         vv_set(&m.heartbeat.vv, eu, 12);
         break;
     case MESSAGE_FORWARD:
