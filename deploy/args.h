@@ -29,10 +29,10 @@ struct run;
       "which policy settles the conflicts of a table: lww, priority, merge, record, handler:NAME")                                                   \
     X(handler, "new NAME | check NAME.so | list | install NAME.so", "settings recorded into force",                                                  \
       "conflict handlers in C (conflict/HANDLERS.md): a new project in --dir, the admission check, what nodes have; --dir names the cluster")        \
-    X(replay, "FILE", "seed seeds jobs keep no-shrink trace step hash policy handler force",                                                         \
-      "play a scenario (schemas/scenario.schema.json) in the simulator: does everything hold that it expects?")                                      \
     X(capture, "[TITLE]", "since out",                                                                                                               \
       "what happened to the cluster, as a scenario: its writes, each knowing what it knew, its cuts and kills, and what came of it")                 \
+    X(replay, "FILE", "seed seeds jobs keep no-shrink trace step hash policy handler force report live namespaces port-base",                        \
+      "play a scenario (schemas/scenario.schema.json) in the simulator: does everything hold that it expects?")                                      \
     X(help, "[VERB]", "", "this text")                                                                                                               \
     X(version, "", "", "the version")
 
@@ -66,6 +66,7 @@ struct run;
     X(edit, false, "", "resolve with what you make of the versions in $EDITOR")                                                                      \
     X(table, true, "T", "all conflicts of this table")                                                                                               \
     X(out, true, "FILE", "write to this file")                                                                                                       \
+    X(since, true, "T", "from this time on: 2026-11-21T08:40:42Z, or 10m (ago); default from the beginning")                                         \
     X(seed, true, "N", "draw everything that is left open from this seed (default: the file's)")                                                     \
     X(seeds, true, "A..B", "all these seeds, on all cores; of failures the first is made small and written out")                                     \
     X(jobs, true, "N", "so many processes (default: one for each core)")                                                                             \
@@ -76,7 +77,9 @@ struct run;
     X(hash, false, "", "the hash of the trace alone: the same on every machine")                                                                     \
     X(policy, true, "TABLE=POLICY", "what if: play it under this policy too, and show row by row what differs; may be given again")                  \
     X(handler, true, "NAME.so", "a handler that policies may name, beside those of the file; may be given again")                                    \
-    X(since, true, "T", "from this time on: 2026-11-21T08:40:42Z, or 10m (ago); default from the beginning")                                         \
+    X(report, true, "out.html", "write a page that shows it all")                                                                                    \
+    X(live, false, "", "on real processes, and where the simulated outcome differs; they live in --keep DIR or --dir D")                             \
+    X(namespaces, false, "", "each of them in a network namespace of its own, where this machine allows it")                                         \
     X(raw, false, "", "replies without types and quotes, as redis-cli prints them into a pipe")
 
 #define ARGS_GIVEN_MAX 64

@@ -28,6 +28,43 @@ struct handler_files {
     uint32_t count;
 };
 
+/* ---- examples ---- */
+
+/* The caller frees; NULL: none of that name is there. In a build they are beside truce, else where they are installed. */
+static char *find_example(const char *name) {
+    static const char *const places[] = {"handlers", "../" TRUCE_LIBDIR "/truce/handlers"};
+    char program[4096] = "", path[4096 + NAME_LEN_MAX + 64];
+    if (readlink("/proc/self/exe", program, sizeof program - 1) < 0) return NULL;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char copy[4096];
+        memcpy(copy, program, sizeof copy);
+        snprintf(path, sizeof path, "%s/%s/%s.so", dirname(copy), places[i], name);
+        char *whole = realpath(path, NULL);
+        if (whole != NULL) return whole;
+    }
+    return NULL;
+}
+
+static bool is_there(const char *scenario_path, const char *file) {
+    char *copy = xstrdup(scenario_path), *path = NULL;
+    if (asprintf(&path, "%s/%s", dirname(copy), file) < 0) abort();
+    bool there = access(*file == '/' ? file : path, F_OK) == 0;
+    free(copy), free(path);
+    return there;
+}
+
+void handler_files_find_examples(struct scenario_file *f) {
+    json_t *handlers = json_object_get(f->json, "handlers"), *value;
+    const char *name;
+    void *next;
+    json_object_foreach_safe(handlers, next, name, value) {
+        char *example = json_is_string(value) && name_allowed(slice_text(name)) && !is_there(f->path, json_string_value(value)) ? find_example(name)
+                                                                                                                                : NULL;
+        if (example != NULL) json_object_set_new(handlers, name, json_string(example));
+        free(example);
+    }
+}
+
 /* ---- which there are, and whether they may run ---- */
 static bool fill_from_record(struct handler_file_run *f, bool *ret_granted, struct buf *why) {
     struct handler_file *list = xcalloc(HANDLERS_MAX, sizeof *list);

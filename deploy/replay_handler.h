@@ -4,6 +4,8 @@
 #include "../dc-node/scenario/scenario.h"
 
 struct handler_files;
+/* Where a file that a scenario names is not there, and truce came with an example of that name, the scenario gets the example's path. */
+void handler_files_find_examples(struct scenario_file *f);
 /* The files that the scenario names. Each must have passed the admission check, or does so now; `force`: what did not pass is taken too. No process
  * is left running. NULL: *why; a scenario without files gives an empty set. */
 struct handler_files *handler_files_open(const struct scenario *s, bool force, struct buf *why);

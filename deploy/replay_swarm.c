@@ -154,6 +154,36 @@ enum verdict swarm_verdict(const struct swarm *s) {
 }
 
 /* ---- the summary ---- */
+#define KINDS_MAX 32u
+struct failure_sort {
+    enum verdict verdict;
+    char invariant[16]; /* empty: none is named */
+    uint64_t count, first;
+};
+
+/* In order of their first seeds; returns how many. */
+static uint32_t sort_failures(const struct swarm *s, struct failure_sort kinds[static KINDS_MAX]) {
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < s->failures_count; i++) {
+        struct failure_sort k = {.verdict = s->failures[i].verdict, .first = s->failures[i].seed};
+        brief_invariant(&s->failures[i], k.invariant);
+        uint32_t at = 0;
+        while (at < n && (kinds[at].verdict != k.verdict || strcmp(kinds[at].invariant, k.invariant) != 0)) at++;
+        if (at == KINDS_MAX) continue;
+        if (at == n) kinds[n++] = k;
+        kinds[at].count++;
+    }
+    return n;
+}
+
+static void print_kinds(const struct swarm *s, struct buf *out) {
+    struct failure_sort kinds[KINDS_MAX];
+    uint32_t n = sort_failures(s, kinds);
+    for (uint32_t i = 0; n > 1 && i < n; i++)
+        buf_printf(out, "  %llu: %s%s%s, first in seed %llu\n", (unsigned long long)kinds[i].count, verdict_words(kinds[i].verdict),
+                   kinds[i].invariant[0] != '\0' ? ": " : "", kinds[i].invariant, (unsigned long long)kinds[i].first);
+}
+
 void swarm_print(const struct swarm_plan *p, const struct swarm *s, struct buf *out) {
     if (s->hashes != NULL) {
         for (uint64_t i = 0; i < s->seeds; i++)
@@ -167,6 +197,7 @@ void swarm_print(const struct swarm_plan *p, const struct swarm *s, struct buf *
     buf_text(out, " simulated: ");
     print_count(s->failures_count, out);
     buf_text(out, " failed\n");
+    print_kinds(s, out);
     for (uint64_t i = 0; i < s->failures_count && i < FAILURES_SHOWN; i++)
         buf_printf(out, "  seed %llu: %s: %s\n", (unsigned long long)s->failures[i].seed, verdict_words(s->failures[i].verdict),
                    s->failures[i].failure);

@@ -2,11 +2,13 @@
  * many; and what if its tables had other policies. */
 #include "../conflict/handler_load.h"
 #include "../schemas/units.h"
+#include "live.h"
 #include "replay_print.h"
 #include "replay_shrink.h"
 #include "replay_step.h"
 #include "replay_swarm.h"
 #include "replay_whatif.h"
+#include "report.h"
 #include "run.h"
 
 #include <errno.h>
@@ -18,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SAMPLE_US   100000u
 #define MOMENTS_MAX 200000u
 #define ABOUT_WIDTH 100
 
@@ -54,11 +57,11 @@ static const char *contradiction(const struct args *a) {
     const struct {
         const char *one, *other, *words;
     } not_both[] = {
-        {a->seeds, a->seed, "--seeds and --seed"},     {a->seeds, a->step, "--seeds and --step"},   {a->seeds, a->trace, "--seeds and --trace"},
-        {a->seeds, a->policy, "--seeds and --policy"}, {a->policy, a->step, "--policy and --step"}, {a->policy, a->trace, "--policy and --trace"},
-        {a->policy, a->hash, "--policy and --hash"},   {a->step, a->json, "--step and --json"},     {a->step, a->hash, "--step and --hash"},
-        {a->trace, a->hash, "--trace and --hash"},
-    };
+        {a->seeds, a->seed, "--seeds and --seed"},       {a->seeds, a->step, "--seeds and --step"},     {a->seeds, a->trace, "--seeds and --trace"},
+        {a->seeds, a->live, "--seeds and --live"},       {a->seeds, a->report, "--seeds and --report"}, {a->seeds, a->policy, "--seeds and --policy"},
+        {a->policy, a->step, "--policy and --step"},     {a->policy, a->trace, "--policy and --trace"}, {a->policy, a->live, "--policy and --live"},
+        {a->policy, a->report, "--policy and --report"}, {a->policy, a->hash, "--policy and --hash"},   {a->step, a->json, "--step and --json"},
+        {a->step, a->hash, "--step and --hash"},         {a->trace, a->hash, "--trace and --hash"},     {a->live, a->hash, "--live and --hash"}};
     for (size_t i = 0; i < sizeof not_both / sizeof not_both[0]; i++)
         if (not_both[i].one != NULL && not_both[i].other != NULL) return not_both[i].words;
     return NULL;
@@ -112,6 +115,7 @@ static bool add_handlers(struct replay *p, struct buf *why) {
 static int open_file(struct replay *p) {
     struct buf why = {0};
     if (!scenario_load(p->run->args.words[0], &p->file, &why)) return fail_why(p->run, EXIT_USAGE, &why);
+    handler_files_find_examples(&p->file);
     if (!add_handlers(p, &why) || !replay_prepare(&p->file, seed_of(p), &p->scenario, &why)) return fail_why(p->run, EXIT_USAGE, &why);
     p->handlers = handler_files_open(&p->scenario, p->run->args.force != NULL, &why);
     if (p->handlers == NULL) return fail_why(p->run, EXIT_USAGE, &why);
@@ -139,12 +143,13 @@ static void print_about(const char *about) {
     if (column > 0) putchar('\n');
 }
 
-static void print_head(const struct scenario *s) {
+static void print_head(const struct scenario *s, bool live) {
     const struct cluster *c = s->cluster;
     printf("%s: %s\n", s->path, s->name);
     print_about(s->about);
-    printf("  %u datacenter%s, %u node%s, %u step%s, seed %llu\n", c->dcs_count, c->dcs_count == 1 ? "" : "s", c->nodes_count,
-           c->nodes_count == 1 ? "" : "s", s->steps_count, s->steps_count == 1 ? "" : "s", (unsigned long long)s->seed);
+    printf("  %u datacenter%s, %u node%s, %u step%s, seed %llu%s\n", c->dcs_count, c->dcs_count == 1 ? "" : "s", c->nodes_count,
+           c->nodes_count == 1 ? "" : "s", s->steps_count, s->steps_count == 1 ? "" : "s", (unsigned long long)s->seed,
+           live ? ", on real processes" : "");
     fflush(stdout);
 }
 
@@ -165,7 +170,7 @@ struct showing {
     struct replay *p;
     struct record record;
     struct trace trace;
-    struct outcome outcome;
+    struct outcome outcome, simulated; /* simulated: the other, of a live one */
     struct walk walk;
     double took_s;
 };
@@ -174,9 +179,9 @@ static bool is_shown(const struct args *a) { return a->json == NULL && a->hash =
 
 static void begin_showing(struct showing *w) {
     const struct args *a = &w->p->run->args;
-    w->record = (struct record){.moments_max = MOMENTS_MAX};
+    w->record = (struct record){.moments_max = MOMENTS_MAX, .frames = a->report != NULL};
     w->trace = trace_to(&w->p->scenario, stdout, a->json != NULL);
-    if (is_shown(a)) print_head(&w->p->scenario);
+    if (is_shown(a)) print_head(&w->p->scenario, a->live != NULL);
     if (a->hash != NULL || (a->trace == NULL && a->step == NULL && a->json == NULL)) return;
     struct buf head = {0};
     trace_head(&w->trace, &head);
@@ -186,19 +191,56 @@ static void begin_showing(struct showing *w) {
     w->record.told_arg = &w->trace;
 }
 
-static void play_simulated(struct showing *w) {
+static void play_simulated(struct showing *w, struct record *record, struct outcome *ret) {
     const struct args *a = &w->p->run->args;
-    struct replay_options o = {.handlers = w->p->handlers, .record = &w->record, .rows = a->hash == NULL};
+    struct replay_options o = {.handlers = w->p->handlers, .record = record, .rows = a->hash == NULL, .sample_us = a->report != NULL ? SAMPLE_US : 0};
+    if (a->step != NULL && record != NULL) {
+        w->walk = (struct walk){.scenario = &w->p->scenario, .in = stdin, .out = stdout, .terminal = isatty(STDIN_FILENO) == 1};
+        o.before_step = walk_before_step;
+        o.arg = &w->walk;
+    }
+    replay_play(&w->p->scenario, &o, ret);
+}
+
+static bool play_live(struct showing *w, struct buf *why) {
+    const struct args *a = &w->p->run->args;
+    uint64_t port = 0;
+    struct replay_options o = {.record = &w->record, .rows = true, .sample_us = SAMPLE_US};
+    struct live_options live = {
+        .dir = a->keep != NULL ? a->keep : a->dir, .keep = a->keep != NULL || a->dir != NULL, .namespaces = a->namespaces != NULL};
+    if (a->port_base != NULL && !parse_count(a->port_base, 1024, 65000, &port)) {
+        buf_printf(why, "--port-base: expected 1024 to 65000, got \"%s\"", a->port_base);
+        return false;
+    }
+    live.port_base = (uint16_t)port;
+    play_simulated(w, NULL, &w->simulated);
+    struct stage *stage = live_create(&w->p->scenario, &live, &w->record, why);
+    if (stage == NULL) return false;
     if (a->step != NULL) {
         w->walk = (struct walk){.scenario = &w->p->scenario, .in = stdin, .out = stdout, .terminal = isatty(STDIN_FILENO) == 1};
         o.before_step = walk_before_step;
         o.arg = &w->walk;
     }
-    replay_play(&w->p->scenario, &o, &w->outcome);
+    replay_play_on(stage, &o, &w->outcome);
+    stage->ops->destroy(stage);
+    return true;
+}
+
+static void show_comparison(const struct showing *w, json_t *into) {
+    struct buf text = {0};
+    size_t n = compare_outcomes(&w->p->scenario, &w->simulated, &w->outcome, &text, into);
+    if (into == NULL && n == 0) printf("The simulated outcome is the same.\n");
+    if (into == NULL && n > 0) printf("Where the simulated outcome differs:\n%.*s", (int)text.n, (const char *)text.p);
+    buf_finish(&text);
 }
 
 static void show_json(const struct showing *w) {
     json_t *j = outcome_json(&w->p->scenario, &w->outcome);
+    if (w->p->run->args.live != NULL) {
+        json_object_set_new(j, "stage", json_string("live"));
+        json_object_set_new(j, "simulated", outcome_json(&w->p->scenario, &w->simulated));
+        show_comparison(w, j);
+    }
     json_dumpf(j, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(j);
@@ -207,6 +249,9 @@ static void show_json(const struct showing *w) {
 static void show_result(struct showing *w) {
     const struct args *a = &w->p->run->args;
     struct buf text = {0};
+    trace_end(&w->trace, &text);
+    fwrite(text.p, 1, text.n, stdout);
+    buf_clear(&text);
     if (a->json != NULL) {
         show_json(w);
     } else if (a->hash != NULL) {
@@ -215,23 +260,41 @@ static void show_result(struct showing *w) {
         bool traced = a->trace != NULL || a->step != NULL;
         print_result(&w->p->scenario, traced ? NULL : &w->record, &w->outcome, is_coloured(stdout), &text);
         fwrite(text.p, 1, text.n, stdout);
-        print_end(&w->outcome, !traced, w->took_s);
+        print_end(&w->outcome, !traced && a->live == NULL, w->took_s);
+        if (a->live != NULL) show_comparison(w, NULL);
     }
     fflush(stdout);
     buf_finish(&text);
 }
 
+static int write_report(const struct showing *w) {
+    const char *path = w->p->run->args.report;
+    struct buf why = {0};
+    if (path == NULL) return 0;
+    bool written = report_write(path, &w->p->scenario, &w->record, &w->outcome, &why);
+    if (!written) fprintf(stderr, "truce: %.*s\n", (int)why.n, (const char *)why.p);
+    buf_finish(&why);
+    if (written && is_shown(&w->p->run->args)) printf("The report is in %s.\n", path);
+    return written ? 0 : EXIT_USAGE;
+}
+
 /* Returns the exit code. */
 static int play_and_show(struct replay *p) {
     struct showing w = {.p = p};
+    struct buf why = {0};
     double began_s = now_s();
     begin_showing(&w);
-    play_simulated(&w);
+    if (p->run->args.live == NULL) {
+        play_simulated(&w, &w.record, &w.outcome);
+    } else if (!play_live(&w, &why)) {
+        return fail_why(p->run, EXIT_USAGE, &why);
+    }
     w.took_s = now_s() - began_s;
     show_result(&w);
-    int code = (int)w.outcome.verdict;
+    int code = write_report(&w);
+    if (w.outcome.verdict != VERDICT_PASS) code = (int)w.outcome.verdict;
     p->run->answered = p->run->args.json != NULL;
-    outcome_finish(&w.outcome);
+    outcome_finish(&w.outcome), outcome_finish(&w.simulated);
     record_finish(&w.record);
     return code;
 }
@@ -246,6 +309,7 @@ static int play_apart(struct replay *p) {
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
     p->run->answered = p->run->args.json != NULL;
     if (WIFEXITED(status)) return WEXITSTATUS(status);
+    if (WTERMSIG(status) == SIGPIPE) return EXIT_FAILED; /* nobody reads on */
     p->run->answered = false;
     return fail(p->run, (int)VERDICT_INVARIANT, "%s: the replay crashed with signal %d (%s)", p->file.path, WTERMSIG(status),
                 sigdescr_np(WTERMSIG(status)));
@@ -275,6 +339,7 @@ static void keep_failure(struct replay *p, const uint64_t *seed) {
 }
 
 static int replay_one(struct replay *p) {
+    if (p->run->args.live != NULL) return play_and_show(p);
     int code = play_apart(p);
     bool failed = code == VERDICT_EXPECTATION || code == VERDICT_NOT_CONVERGED || code == VERDICT_INVARIANT;
     if (failed && p->run->args.keep != NULL && p->run->args.no_shrink == NULL) keep_failure(p, seed_of(p));
@@ -317,7 +382,7 @@ static int replay_whatif(struct replay *p) {
         if (strcmp(a->given[i].option, "policy") == 0) policies[plan.policies_count++] = a->given[i].value;
     if (!whatif_run(&plan, &w, &text)) return fail_why(p->run, EXIT_USAGE, &text);
     if (a->json == NULL) {
-        print_head(&w.written.scenario);
+        print_head(&w.written.scenario, false);
         whatif_print(&plan, &w, &text);
         fwrite(text.p, 1, text.n, stdout);
     } else {

@@ -88,3 +88,30 @@ Test(args, nothing_at_all_is_a_call_for_help) {
     cr_assert(parse(&a, why, "truce --version"));
     cr_assert_str_eq(a.verb, "version");
 }
+
+Test(args, an_option_may_be_given_again_and_each_value_is_kept_in_order) {
+    struct args a;
+    char why[256];
+    cr_assert(parse(&a, why, "truce replay cut.json --policy a=lww --seed 3 --trace --policy=b=record"));
+    cr_assert_eq(a.given_count, 3);
+    cr_assert_str_eq(a.given[0].option, "policy");
+    cr_assert_str_eq(a.given[0].value, "a=lww");
+    cr_assert_str_eq(a.given[1].option, "seed");
+    cr_assert_str_eq(a.given[2].value, "b=record");
+    cr_assert_str_eq(a.policy, "b=record");
+}
+
+Test(args, so_many_options_that_they_cannot_be_kept_are_refused) {
+    static char name[] = "--policy", value[] = "a=lww", truce[] = "truce", replay[] = "replay";
+    for (int more = 0; more <= 1; more++) {
+        struct args a;
+        char why[256], *argv[2 + 2 * (ARGS_GIVEN_MAX + 1)] = {truce, replay};
+        int argc = 2;
+        for (int i = 0; i < ARGS_GIVEN_MAX + more; i++) {
+            argv[argc++] = name;
+            argv[argc++] = value;
+        }
+        cr_assert_eq(args_parse(argc, argv, &a, why), more == 0);
+        if (more == 1) cr_assert_str_eq(why, "more than 64 options");
+    }
+}

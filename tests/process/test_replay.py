@@ -302,6 +302,7 @@ def handler():
     replay(beside)
     expect(replay(beside, "--json"), replay(beside, "--json"))
     check(": 0 failed" in replay(beside, "--seeds", "1..4"), "seeds fail")
+    replay(write(handled("longest_text")))  # an example is found wherever the scenario is
 
 
 @test("A handler that the admission check refuses is played with --force alone, and costs nothing but its own rows")
