@@ -235,7 +235,8 @@ static bool plain_key(struct slice key) {
     return key.n > 0;
 }
 
-static void expect_conflicts(struct ending *e, struct slice key) {
+static void expect_conflicts(struct ending *e, const struct captured_row *row) {
+    struct slice key = row->key;
     json_t *losers[NODES_MAX] = {0}, *open[NODES_MAX] = {0};
     char text[1024];
     bool any_lost = false, any_open = false, known = true;
@@ -249,7 +250,7 @@ static void expect_conflicts(struct ending *e, struct slice key) {
         any_open |= json_integer_value(open[i]) > 0;
     }
     snprintf(text, sizeof text, "losers %.*s", (int)key.n, (const char *)key.p);
-    if (any_lost && known && e->alike) put_least(e, text, losers);
+    if (any_lost && known && e->alike && !row->inexact) put_least(e, text, losers);
     snprintf(text, sizeof text, "conflicts %.*s", (int)key.n, (const char *)key.p);
     if (any_open || any_lost) put(e, text, open);
     finish_values(losers);
@@ -288,7 +289,7 @@ void capture_expect(struct capture *c, const struct local *l, const struct captu
         const struct captured_row *row = captured_row_at(rows, i);
         if (!row->in_capture || (row->key.n >= 6 && memcmp(row->key.p, "truce:", 6) == 0)) continue;
         expect_value(&e, row->key);
-        expect_conflicts(&e, row->key);
+        expect_conflicts(&e, row);
     }
     /* Where they are apart there is nothing to settle: they get time for what can arrive. */
     if (first < json_array_size(steps) && !(e.alike && !s->apart)) json_object_set_new(json_array_get(steps, first), "after", json_string("5s"));

@@ -29,6 +29,15 @@ static bool knew_less(const struct captured *e) {
     return false;
 }
 
+/* Did its last writer know something that was made elsewhere since event `begins`? */
+static bool knew_since(const struct capture *c, const struct held_back *h, size_t begins) {
+    for (uint32_t d = 0; d < c->cluster->dcs_count; d++) {
+        size_t known = d == h->to ? SIZE_MAX : capture_latest_known(c, h->last, d);
+        if (known != SIZE_MAX && known >= begins) return true;
+    }
+    return false;
+}
+
 static int by_first(const void *a, const void *b) {
     const struct held_back *x = a, *y = b;
     return x->first != y->first ? (x->first < y->first ? -1 : 1) : (x->last > y->last) - (x->last < y->last);
@@ -56,8 +65,7 @@ void held_backs_find(const struct capture *c, const struct captured_rows *rows, 
         struct held_back h = all.list[i], *before = open[h.from][h.to];
         bool joins = before && h.first <= before->last;
         if (joins && h.last <= before->last) continue;
-        size_t begins = joins ? before->first : h.first, known = capture_latest_known(c, h.last, h.from);
-        if (known != SIZE_MAX && known >= begins) continue; /* what it needs was made meanwhile: its context has to do */
+        if (knew_since(c, &h, joins ? before->first : h.first)) continue; /* what it needs was made meanwhile: its context has to do */
         if (joins) {
             before->last = h.last;
         } else {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define APART_MS  2  /* between writes of different nodes: their stamps must differ */
+#define APART_MS  1  /* between writes of different nodes: their stamps must differ */
 #define BRINGS_MS 5  /* a write is in the other datacenters after so long, where nothing stands between */
 #define CALM_MS   50 /* before a fault: what is under way arrives */
 #define HELD_MS   50 /* between steps while something is held back: links that are silent for long count as cut */
@@ -109,18 +109,28 @@ static void unclog(struct composing *p, uint32_t from, uint32_t to) {
     for (size_t i = 0; i < p->slow_count; i++) put_incident(p, 0, p->slow[i]);
 }
 
-/* Nothing is to be waited for while something is held back. */
-static void await_all(struct composing *p) {
-    for (uint32_t i = 0; i < p->c->cluster->dcs_count; i++)
-        for (uint32_t k = 0; k < p->c->cluster->dcs_count; k++)
-            if (i != k) await_brought(p, i, k);
+/* What writers of a DC knew of another until event `end`, of what is made already, is there. */
+static void await_needed(struct composing *p, size_t end) {
+    const struct capture *c = p->c;
+    for (size_t e = p->event; e < end; e++)
+        for (uint32_t from = 0; from < c->cluster->dcs_count; from++) {
+            uint32_t to = c->events[e].dc;
+            if (from == to || !p->healed[from][to]) continue;
+            size_t known = capture_latest_known(c, e, from);
+            if (known != SIZE_MAX && known < p->event && known >= p->brought[from][to]) await_brought(p, from, to);
+        }
+}
+
+static bool any_cut(const struct composing *p) {
+    uint32_t n = p->c->cluster->nodes_count;
+    return memchr(p->cut, true, (size_t)n * n) != NULL;
 }
 
 static void begin_held(struct composing *p, size_t event) {
     for (; p->next_held < p->held.count && p->held.list[p->next_held].first <= event; p->next_held++) {
         const struct held_back *h = &p->held.list[p->next_held];
-        if (h->last < event || dcs_cut(p, h->from, h->to)) continue;
-        await_all(p);
+        if (h->last < event || any_cut(p)) continue; /* relays take their time, and must find their way */
+        await_needed(p, h->last + 1);                /* nothing is to be waited for while something is held back */
         hold_back(p, 4 * BRINGS_MS, h->from, h->to);
         p->held_from[h->from][h->to] = h->first;
         p->held_until[h->from][h->to] = h->last + 1;
@@ -145,6 +155,10 @@ static bool mends(const struct incident *i) {
     return is_verb(i, "heal") || is_verb(i, "start") || is_verb(i, "up") || is_verb(i, "resume") || is_verb(i, "started");
 }
 static uint64_t incident_ms(const struct incident *i) { return mends(i) ? i->from_ms : i->to_ms; }
+
+static bool everywhere(const struct incident *heal) {
+    return json_array_size(heal->words) == 0 || strcmp(json_string_value(json_array_get(heal->words, 0)), "*") == 0;
+}
 
 static bool sides_of(const struct composing *p, const struct incident *i, struct sides *ret, struct buf *text) {
     char *words[64];
@@ -188,8 +202,7 @@ static void after_mending(struct composing *p) {
 static void put_links(struct composing *p, uint64_t after_ms, const struct incident *i) {
     struct sides s = {0};
     struct buf text = {0};
-    bool everywhere = is_verb(i, "heal") && (json_array_size(i->words) == 0 || strcmp(json_string_value(json_array_get(i->words, 0)), "*") == 0);
-    if (everywhere) {
+    if (is_verb(i, "heal") && everywhere(i)) {
         put(p, after_ms, json_pack("{s:s}", "heal", "*"));
         memset(p->cut, 0, (size_t)p->c->cluster->nodes_count * p->c->cluster->nodes_count);
         p->slow_count = 0;
@@ -295,21 +308,31 @@ static void do_heals(struct composing *p) {
     p->heals_count = 0;
 }
 
-/* Before things come apart: what the writers of a DC know of the other until things are brought together again is there. */
-static void await_needed(struct composing *p, uint64_t until_ms) {
-    const struct capture *c = p->c;
-    for (size_t e = p->event; e < c->count && stamp_ms(c->events[e].event.stamp) <= until_ms; e++)
-        for (uint32_t from = 0; from < c->cluster->dcs_count; from++) {
-            if (from == c->events[e].dc || !p->healed[from][c->events[e].dc]) continue;
-            size_t known = capture_latest_known(c, e, from);
-            if (known != SIZE_MAX && known < p->event && known >= p->brought[from][c->events[e].dc]) await_brought(p, from, c->events[e].dc);
-        }
+/* Of what was healed everywhere, two DCs alone: others come together when somebody there needs it. */
+static void heal_pair(struct composing *p, uint32_t a, uint32_t b) {
+    const struct cluster *c = p->c->cluster;
+    const struct incident *last = p->heals_count ? p->heals[p->heals_count - 1] : NULL;
+    char sides[2 * NAME_LEN_MAX + 8];
+    if (!last) return;
+    if (!everywhere(last) || p->slow_count) {
+        do_heals(p);
+        return;
+    }
+    release_all(p);
+    snprintf(sides, sizeof sides, "%s | %s", dc_name(p, a), dc_name(p, b));
+    put(p, gap(p, incident_ms(last), 1), json_pack("{s:s}", "heal", sides));
+    for (uint32_t i = 0; i < c->nodes_count; i++)
+        for (uint32_t k = 0; k < c->nodes_count; k++)
+            if ((c->nodes[i].dc == a && c->nodes[k].dc == b) || (c->nodes[i].dc == b && c->nodes[k].dc == a)) p->cut[i * c->nodes_count + k] = false;
+    p->healed[a][b] = p->healed[b][a] = true;
 }
 
-static uint64_t next_mending_ms(const struct incidents *all, size_t i) {
-    for (; i < all->count; i++)
-        if (mends(&all->list[i])) return incident_ms(&all->list[i]);
-    return UINT64_MAX;
+/* The first event after things were brought together again. */
+static size_t mended_before(const struct composing *p, const struct incidents *all, size_t i) {
+    size_t e = p->event;
+    while (i < all->count && !mends(&all->list[i])) i++;
+    while (e < p->c->count && (i == all->count || stamp_ms(p->c->events[e].event.stamp) <= incident_ms(&all->list[i]))) e++;
+    return e;
 }
 
 static void take_incident(struct composing *p, const struct incidents *all, size_t index) {
@@ -319,7 +342,7 @@ static void take_incident(struct composing *p, const struct incidents *all, size
         return;
     }
     do_heals(p);
-    if (!mends(i)) await_needed(p, next_mending_ms(all, index));
+    if (!mends(i)) await_needed(p, mended_before(p, all, index));
     do_incident(p, i);
 }
 
@@ -369,7 +392,7 @@ static uint64_t await_known(struct composing *p, size_t event) {
         if (known == SIZE_MAX || p->c->events[known].dc == e->dc) continue;
         uint32_t from = p->c->events[known].dc;
         bool lacks = !p->c->events[known].left_out && known >= p->brought[from][e->dc];
-        if (lacks && dcs_cut(p, from, e->dc)) do_heals(p);
+        if (lacks && dcs_cut(p, from, e->dc)) heal_pair(p, from, e->dc);
         if (lacks) await_brought(p, from, e->dc);
         uint64_t there = p->done_ms[known] + BRINGS_MS;
         if (!p->c->events[known].left_out && there > p->now_ms && there - p->now_ms > least) least = there - p->now_ms;
@@ -377,12 +400,15 @@ static uint64_t await_known(struct composing *p, size_t event) {
     return least;
 }
 
+/* Has nothing that came about with event e or later gone from one DC to the other? */
+static bool cut_for(const struct composing *p, uint32_t from, uint32_t to, size_t e) { return dcs_cut(p, from, to) && e >= p->cut_since[from][to]; }
+
 /* Is all that DC `from` has made since event e kept from DC `to`, on any way? */
 static bool kept_apart(const struct composing *p, uint32_t from, uint32_t to, size_t e) {
     if (p->clogged[from][to]) return p->held_until[from][to] && p->held_from[from][to] <= e;
-    if (!dcs_cut(p, from, to) || e < p->cut_since[from][to]) return false;
+    if (!cut_for(p, from, to, e)) return false;
     for (uint32_t d = 0; d < p->c->cluster->dcs_count; d++)
-        if (d != from && d != to && !dcs_cut(p, from, d) && !dcs_cut(p, d, to)) return false; /* it relays */
+        if (d != from && d != to && !cut_for(p, from, d, e) && !cut_for(p, d, to, e)) return false; /* it relays */
     return true;
 }
 
@@ -421,6 +447,14 @@ static void put_commands(struct composing *p, size_t event, json_t *commands, ui
     p->before = e;
 }
 
+static void note_inexact(struct composing *p, const struct captured *e) {
+    p->inexact = true;
+    for (uint32_t k = 0; k < e->event.changes_count; k++) {
+        struct captured_row *row = captured_row(p->rows, e->event.changes[k].key);
+        if (row) row->inexact = true;
+    }
+}
+
 static void put_event(struct composing *p, size_t event) {
     const struct captured *e = &p->c->events[event];
     p->event = event;
@@ -428,7 +462,7 @@ static void put_event(struct composing *p, size_t event) {
     uint64_t least = await_known(p, event);
     bool exact = knows_just_that(p, event);
     json_t *commands = commands_of_event(p->maker, event, exact);
-    p->inexact |= !exact;
+    if (!exact) note_inexact(p, e);
     p->c->events[event].left_out = json_array_size(commands) == 0;
     if (json_array_size(commands)) put_commands(p, event, commands, least);
     json_decref(commands);

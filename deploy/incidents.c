@@ -108,13 +108,10 @@ static bool load_file(const struct local *l, struct incidents *ret, struct buf *
 bool parse_instant(const char *text, uint64_t *ret_ms) {
     struct tm t = {0};
     unsigned ms = 0;
-    int used = 0;
-    char end = 0;
+    int used = 0, more = 0;
     if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec, &used) != 6) return false;
-    const char *rest = text + used;
-    if (*rest == '.' && sscanf(rest, ".%3u%c", &ms, &end) != 2) return false;
-    if (*rest != '.') end = *rest;
-    if (end != 'Z') return false;
+    if (sscanf(text + used, ".%3u%n", &ms, &more) != 1) more = 0;
+    if (strcmp(text + used + more, "Z") != 0 || (more != 0 && more != 4)) return false;
     t.tm_year -= 1900;
     t.tm_mon -= 1;
     time_t s = timegm(&t);

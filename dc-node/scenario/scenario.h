@@ -124,7 +124,8 @@ struct step {
     const json_t *json; /* the step itself, borrowed of the file; its `note`, if it has one, is for readers */
     /* When: `at` counts from the beginning, `after` from the end of the step before. A step without either begins when the one before has ended: a
      * `do` with its reply, a `settle` when it has settled, an `expect` when it holds. A `do` or `workload` does not hold up a later step that has a
-     * time of its own: `after` one of them counts from its beginning. */
+     * time of its own: `after` one of them counts from its beginning; but after a `do` under `knows`, which may have to wait for what it is to know,
+     * from its end. */
     enum { WHEN_NEXT, WHEN_AT, WHEN_AFTER } when;
     uint64_t when_us;
     bool nodes[NODES_MAX];    /* DO, KILL ... DISK, WORKLOAD: which */
