@@ -182,19 +182,20 @@ void h_make_cells(struct h_row *row) {
 /* ---- its digest: the row's own function, over a row made of what the oracle has, each version and each origin's increments in a cell of its own
  * ---- */
 
-/* Of each origin's increments of one cell, together; false: they were counted with an earlier one. */
-static bool count_together(const struct h_row *row, uint32_t at, struct counter *ret) {
-    const struct h_element *first = &row->v[at];
-    *ret = (struct counter){.origin = first->op->change->event->dot.origin, .birth = 1};
-    for (uint32_t i = 0; i < row->n; i++) {
-        const struct h_element *e = &row->v[i];
-        struct dot d = e->op->change->event->dot;
-        if (!e->counts || d.origin != ret->origin || e->kind != first->kind || !slice_equal(e->name, first->name)) continue;
-        if (i < at) return false;
-        ret->total += e->op->amount;
-        if (d.n > ret->n) ret->n = d.n;
+/* Each origin's increments of one cell are counted together, with the first of them. */
+static struct counter *counter_of(const struct row *row, const uint32_t *cell_of, const struct h_element *e) {
+    origin_ref origin = e->op->change->event->dot.origin;
+    for (uint32_t i = 0; i < row->counters_count; i++) {
+        const struct cell *c = &row->cells[cell_of[i]];
+        if (row->counters[i].origin == origin && c->kind == e->kind && slice_equal(c->name, e->name)) return &row->counters[i];
     }
-    return true;
+    return NULL;
+}
+
+static void count(struct counter *c, const struct h_element *e) {
+    struct dot d = e->op->change->event->dot;
+    c->total += e->op->amount;
+    if (d.n > c->n) c->n = d.n;
 }
 
 static uint64_t digest_of(const struct history *h, uint32_t key, const struct h_row *from) {
@@ -203,6 +204,7 @@ static uint64_t digest_of(const struct history *h, uint32_t key, const struct h_
         struct cell *cells;
         struct version *versions;
         struct counter *counters;
+        uint32_t *cell_of; /* by counter */
         uint32_t cap;
     } room;
     if (from->n > room.cap) {
@@ -210,16 +212,23 @@ static uint64_t digest_of(const struct history *h, uint32_t key, const struct h_
         room.cells = xrealloc(room.cells, room.cap * sizeof *room.cells);
         room.versions = xrealloc(room.versions, room.cap * sizeof *room.versions);
         room.counters = xrealloc(room.counters, room.cap * sizeof *room.counters);
+        room.cell_of = xrealloc(room.cell_of, room.cap * sizeof *room.cell_of);
     }
     row = (struct row){.cells = room.cells, .versions = room.versions, .counters = room.counters};
     row.form = from->n > 0 && from->v[0].kind != CELL_ROW ? ROW_MERGED : ROW_WHOLE;
     for (uint32_t i = 0; i < from->n; i++) {
         const struct h_element *e = &from->v[i];
         struct cell c = {.kind = e->kind, .name = e->name, .first = row.versions_count, .counters_first = row.counters_count};
-        if (e->counts && !count_together(from, i, &row.counters[row.counters_count])) continue;
+        struct counter *known = e->counts ? counter_of(&row, room.cell_of, e) : NULL;
+        if (known) {
+            count(known, e);
+            continue;
+        }
         if (e->counts) {
             c.counters_count = 1;
-            row.counters_count++;
+            room.cell_of[row.counters_count] = row.cells_count;
+            row.counters[row.counters_count] = (struct counter){.origin = e->op->change->event->dot.origin, .birth = 1};
+            count(&row.counters[row.counters_count++], e);
         } else {
             c.count = 1;
             row.versions[row.versions_count++] = (struct version){e->op->change->event->dot, e->op->change->event->stamp, e->value, 0, 0};

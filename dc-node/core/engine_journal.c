@@ -13,7 +13,7 @@
 
 /* ---- episodes that come back ---- */
 
-bool journal_take(void *journal_row, enum cell_kind kind, struct slice name, struct dot member, struct blocks *ret) {
+static bool take(void *journal_row, enum cell_kind kind, struct slice name, struct dot member, struct blocks *ret) {
     const struct journal_row *row = journal_row;
     struct engine *e = row->engine;
     struct journal *j = &e->journal;
@@ -40,6 +40,20 @@ bool journal_take(void *journal_row, enum cell_kind kind, struct slice name, str
     }
     walk_finish(&w);
     buf_finish(&prefix);
+    return found;
+}
+
+bool journal_take(void *journal_row, enum cell_kind kind, struct slice name, struct dot member, struct blocks *ret) {
+    if (take(journal_row, kind, name, member, ret)) return true;
+    struct engine *e = ((const struct journal_row *)journal_row)->engine;
+    if (!e->journal.replaying) return false;
+    /* The episode has been taken before the restart, and is part of one whose record the replay has already put again, as small as it was before
+     * that. What the store has of it is whole. */
+    size_t losses = e->losses_count, latest = e->journal.latest_count;
+    e->losses_count = e->journal.latest_count = 0;
+    bool found = take(journal_row, kind, name, member, ret);
+    e->losses_count = losses;
+    e->journal.latest_count = latest;
     return found;
 }
 

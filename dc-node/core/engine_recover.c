@@ -183,7 +183,9 @@ int engine_recover(struct engine *e, struct buf *why) {
     vv_copy(&e->flushed_vv, &e->vv);
     rules_recover(e);
     if (e->updates.fatal) result = fail(why, e->updates.fatal);
+    e->journal.replaying = true;
     if (result == 0) result = replay_log(e, why);
+    e->journal.replaying = false;
     journal_recovered(e);
     if (bug(e, BUG_REUSE_INCARNATION)) plant_old_incarnation(e);
     return result;

@@ -94,6 +94,17 @@ void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message
     begin(e, l->wrote_behind);
 }
 
+/* What it owes is here; or nobody in reach has it any more: who had it has lost it meanwhile. */
+static bool is_whole(const struct engine *e, bool waited) {
+    if (vv_includes(&e->vv, &e->owed)) return true;
+    for (uint32_t i = 0; i < e->cluster->nodes_count && waited; i++) {
+        const struct link *l = &e->links[i];
+        for (origin_ref o = 0; o < e->owed.len && i != e->self && link_reachable(e, i); o++)
+            if (vv_get(&e->owed, o) > vv_get(&e->vv, o) && (l->report_run != l->peer_run || vv_get(&l->report, o) > vv_get(&e->vv, o))) return false;
+    }
+    return waited;
+}
+
 void return_tick(struct engine *e) {
     if (!e->owing) return;
     bool waited = e->now.mono_us - e->returning_since_us > RETURN_PATIENCE_US, whole = false, all_return = true;
@@ -104,7 +115,7 @@ void return_tick(struct engine *e) {
         if (l->met && !l->is_returning) whole = true;
         if (!l->met || !l->is_returning) all_return = false;
     }
-    if ((!whole && !all_return) || !vv_includes(&e->vv, &e->owed)) return;
+    if ((!whole && !all_return) || !is_whole(e, waited)) return;
     e->owing = e->returning = false;
     e->returned = true;
     handlers_sweep(e);

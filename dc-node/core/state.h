@@ -160,6 +160,7 @@ struct journal {
     struct buf collect_after; /* where retention goes on */
     uint64_t collect_restart_us;
     uint64_t entries; /* episodes and losses in the journal */
+    bool replaying;   /* the store's journal is ahead of the rows */
 };
 
 struct engine {

@@ -118,6 +118,42 @@ Test(comes_back, one_away, .description = "Whoever cannot be reached is waited f
     hand_close(h);
 }
 
+Test(comes_back, owed_is_gone, .description = "What it owes is not waited for when nobody has it any more") {
+    struct hand *h = three();
+    hand_unlink(h, US2, US);
+    ASK(h, US, "SET a 1", "+OK");
+    pass(h, 500); /* eu-1 has it, us-2 does not */
+    gone(h, US, EU, US2);
+    hand_wipe(h, US);
+    h->returning[US] = true;
+    started(h, US);
+    hand_link(h, EU, US);
+    for (int i = 0; i < 4; i++) { /* eu-1 says what it has, and its events never come */
+        hand_tick(h, 100000);
+        int at;
+        while ((at = hand_find(h, EU, US, MESSAGE_EVENTS)) >= 0) {
+            struct buf lost = hand_take(h, at);
+            buf_finish(&lost);
+        }
+        hand_flow(h);
+    }
+    gone(h, EU, US, US2);
+    hand_wipe(h, EU);
+    h->returning[EU] = true;
+    started(h, EU);
+    hand_link(h, EU, US);
+    hand_link(h, EU, US2);
+    hand_link(h, US2, US);
+    pass(h, 8000);
+    cr_assert_not(engine_returning(h->engines[US]));
+    cr_assert_not(engine_returning(h->engines[EU]));
+    ASK(h, US, "SET a 2", "+OK");
+    pass(h, 1000);
+    ASK(h, EU, "GET a", "$1 2");
+    same(h);
+    hand_close(h);
+}
+
 Test(comes_back, report_of_now, .description = "Nothing becomes stable by what a node reported before its disk was wiped") {
     struct hand *h = three();
     ASK(h, US, "SET a 1", "+OK");
