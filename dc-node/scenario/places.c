@@ -8,6 +8,7 @@
 struct place {
     uint32_t line;
     uint32_t parent, first, last, next; /* NONE: there is none */
+    uint32_t listed, listed_count;      /* its children in `list`; of members of the whole alone */
     size_t key, key_n;                  /* in the text, as it is written; of members of objects */
     bool is_object;
 };
@@ -16,6 +17,7 @@ struct places {
     char *text;
     struct place *all; /* in order of the document; the first is the whole */
     uint32_t count, cap;
+    uint32_t *list;
 };
 
 /* ---- scanning: the text is known to be well formed ---- */
@@ -66,6 +68,17 @@ static void scan_scalar(struct scan *s) {
     while (s->at < s->n && strchr(",]} \t\r\n", s->p->text[s->at]) == NULL) s->at++;
 }
 
+/* There may be many steps: each is found at once. */
+static void list_elements(struct places *p) {
+    uint32_t n = 0;
+    p->list = xmalloc((size_t)p->count * sizeof *p->list);
+    for (uint32_t m = p->count == 0 ? NONE : p->all[0].first; m != NONE; m = p->all[m].next) {
+        p->all[m].listed = n;
+        for (uint32_t i = p->all[m].first; i != NONE; i = p->all[i].next) p->list[n++] = i;
+        p->all[m].listed_count = n - p->all[m].listed;
+    }
+}
+
 struct places *places_scan(struct slice json) {
     struct places *p = xcalloc(1, sizeof *p);
     p->text = xmalloc(json.n + 1);
@@ -89,6 +102,7 @@ struct places *places_scan(struct slice json) {
         }
         s.at++;
     }
+    list_elements(p);
     return p;
 }
 
@@ -96,6 +110,7 @@ void places_destroy(struct places *p) {
     if (p == NULL) return;
     free(p->text);
     free(p->all);
+    free(p->list);
     free(p);
 }
 
@@ -127,6 +142,6 @@ uint32_t places_element(const struct places *p, const char *key, size_t index) {
     if (p == NULL || p->count == 0 || !p->all[0].is_object) return 0;
     uint32_t at = find_member(p, 0, key, &rest);
     if (at == NONE) return 0;
-    for (at = p->all[at].first; at != NONE && index > 0; index--) at = p->all[at].next;
-    return at == NONE ? 0 : p->all[at].line;
+    const struct place *array = &p->all[at];
+    return index < array->listed_count ? p->all[p->list[array->listed + index]].line : 0;
 }
