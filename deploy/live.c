@@ -59,12 +59,16 @@ void live_note(struct live *l, enum moment_kind kind, uint32_t node, const char 
     record_add(l->base.record, m);
 }
 
-void live_note_link(struct live *l, enum moment_kind kind, uint32_t node, uint32_t peer, bool up, const char *text) {
+void live_note_event(struct live *l, enum moment_kind kind, uint32_t node, uint32_t peer, uint64_t number, const char *text) {
     if (l->base.record == NULL) return;
     struct moment m = moment_now(l, kind, node, peer);
-    m.number = up;
+    m.number = number;
     m.text = text;
     record_add(l->base.record, m);
+}
+
+void live_note_link(struct live *l, enum moment_kind kind, uint32_t node, uint32_t peer, bool up, const char *text) {
+    live_note_event(l, kind, node, peer, up, text);
 }
 
 /* ---- time ---- */

@@ -50,8 +50,9 @@ static struct live_request *take_first(struct live_client *c) {
 }
 
 static void tell(struct live *l, struct live_request *r, struct slice resp) {
-    l->moved = true;
     struct stage_reply reply = {r->node, r->client, r->invoked_us, live_now_us(&l->base), resp};
+    if (resp.n) live_look_for_made(l, r->node);
+    l->moved = true;
     if (!r->internal) r->done(r->arg, &reply);
     buf_finish(&r->bytes);
     free(r);

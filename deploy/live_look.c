@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FRESH_US     50000u /* what a node said counts for so long */
+#define MADE_US      5000u  /* so often what was made is looked for */
 #define SETTLED_US   200000u
 #define SETTLE_POLL  20000u
 #define EPISODES_MAX "1000"
@@ -194,7 +195,6 @@ static void ask(struct live *l, uint32_t node) {
     live_note_role(l, node, role_of(n));
     if (l->base.record == NULL) return;
     note_connections(l, node);
-    look_for_conflicts(l, node);
 }
 
 static void look_at_all(struct live *l) {
@@ -202,10 +202,22 @@ static void look_at_all(struct live *l) {
         if (live_runs(l, i) && l->nodes[i].answered) ask(l, i);
     l->looked_us = live_mono_us();
     l->moved = false;
+    if (l->base.record == NULL) return;
+    live_note_events(l);
+    for (uint32_t i = 0; i < live_nodes(l); i++)
+        if (live_runs(l, i) && l->nodes[i].status) look_for_conflicts(l, i);
 }
 
 void live_look_often(struct live *l) {
     if (live_mono_us() - l->looked_us >= FRESH_US) look_at_all(l);
+}
+
+void live_look_for_made(struct live *l, uint32_t node) {
+    struct live_node *n = &l->nodes[node];
+    if (l->base.record == NULL || !live_runs(l, node) || !n->answered || live_mono_us() - l->made_us < MADE_US) return;
+    l->made_us = live_mono_us();
+    ask(l, node);
+    live_note_events(l);
 }
 
 void live_look(struct stage *s, uint32_t node, struct stage_view *ret) {
@@ -287,6 +299,7 @@ void live_look_finish(struct live *l) {
         json_decref(l->nodes[i].status);
         json_decref(l->nodes[i].episodes);
         free(l->nodes[i].vv);
+        free(l->nodes[i].applied);
     }
     for (uint32_t i = 0; i < l->origins_count; i++) free(l->origins[i].name);
     free(l->origins);

@@ -29,8 +29,10 @@ struct live_node {
     uint32_t vv_count;
     enum stage_role role;  /* as it was recorded last */
     uint64_t connected[2]; /* a bit for each peer, likewise */
-    json_t *episodes;      /* "id" -> "state changed" */
-    uint64_t episodes_of;  /* events applied when they were asked for, and 1 */
+    uint64_t *applied;     /* by observed origin, as it was recorded last */
+    uint32_t applied_count;
+    json_t *episodes;     /* "id" -> "state changed" */
+    uint64_t episodes_of; /* events applied when they were asked for, and 1 */
 };
 
 /* ---- links: directed ---- */
@@ -73,6 +75,7 @@ struct live_origin {
     char *name;
     uint32_t dc;
     uint64_t number; /* the highest that any node has */
+    uint64_t made;   /* recorded so far */
     struct seen {
         uint64_t number, at_us;
     } seen[SEEN_MAX]; /* ascending */
@@ -104,6 +107,7 @@ struct live {
     uint32_t origins_count;
     size_t origins_cap;
     uint64_t looked_us; /* monotonic, at all nodes */
+    uint64_t made_us;   /* ... at one for what it has made */
     bool moved;         /* something was answered or done since */
     int hub_space;      /* namespaces: where the bridge is */
     int own_net_space;
@@ -119,6 +123,7 @@ void live_fail(struct live *l, const char *format, ...) __attribute__((format(pr
 /* For the record; node, peer NODES_MAX: none. */
 void live_note(struct live *l, enum moment_kind kind, uint32_t node, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void live_note_link(struct live *l, enum moment_kind kind, uint32_t node, uint32_t peer, bool up, const char *text);
+void live_note_event(struct live *l, enum moment_kind kind, uint32_t node, uint32_t peer, uint64_t number, const char *text);
 
 /* ---- live_file.c: the cluster's files ---- */
 bool live_write_files(struct live *l, struct buf *why);
@@ -177,9 +182,15 @@ void live_poll(struct live *l, uint64_t wait_us);
 void live_tell_lost(struct live *l);
 void live_clients_finish(struct live *l);
 
+/* ---- live_events.c ---- */
+/* For the record, after all nodes were looked at. */
+void live_note_events(struct live *l);
+
 /* ---- live_look.c ---- */
 void live_look(struct stage *s, uint32_t node, struct stage_view *ret);
 void live_look_often(struct live *l); /* at most once in 50 ms */
+/* For the record: what the node has made stands before the answer to who had it made; at most once in a few milliseconds. */
+void live_look_for_made(struct live *l, uint32_t node);
 bool live_settle(struct stage *s, uint64_t max_us);
 void live_check(struct stage *s);
 void live_look_finish(struct live *l);
