@@ -113,7 +113,8 @@ static void summary(const struct panel *x, struct buf *out) {
         hidden += strcmp(state, "hidden") == 0;
         lost += !x->versions[i].live && strcmp(state, "replaced") != 0;
     }
-    char *reads = json_words(x->row->shown && !x->column ? x->row->shown : read >= 0 ? json_object_get(x->versions[read].json, "value") : NULL, 200);
+    const json_t *all = json_object_get(x->row->explain, "reads"); /* of the whole row */
+    char *reads = json_words(!x->column ? all : read >= 0 ? json_object_get(x->versions[read].json, "value") : NULL, 200);
     if (read >= 0) {
         char name[2] = {panel_letter((uint32_t)read), 0};
         HTML(out, "<p>Readers see <b>{}</b>: version {}, written in {}. ", reads, name, json_text_at(x->versions[read].json, "dc"));

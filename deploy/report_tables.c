@@ -199,6 +199,9 @@ void report_notes(const struct picture *p, struct buf *out) {
     size_t i, shown = 0, left_out = 0;
     const json_t *note;
     thinned(p, &notes);
+    if (!p->outcome->happenings)
+        put_note("Nodes that really run are looked at now and then: times, and what had arrived where a version was made, are those of the looks.",
+                 &notes);
     json_array_foreach(p->outcome->notes, i, note) if (json_is_string(note) && shown++ < NOTES_MAX) put_note(json_string_value(note), &notes);
     for (i = 0; i < p->record->moments_count; i++) {
         const struct moment *m = &p->record->moments[i];

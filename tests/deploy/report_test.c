@@ -54,6 +54,7 @@ Test(report, a_play_on_running_nodes_is_run_again_live_with_its_path_quoted) {
     char *page = page_of(&p);
     EXPECT_HAS(page, "truce replay &#39;it&#39;\\&#39;&#39;s here.json&#39; --seed 42 --live</code>");
     EXPECT_HAS(page, "on running nodes");
+    EXPECT_HAS(page, "are those of the looks");
     free(page);
     report_play_finish(&p);
 }
