@@ -56,7 +56,7 @@ function fit(text, pixels, size = 12) {
 const sent = data.sent.map(pieces => pieces.map((bytes, i) => [(i + 0.5) * data.piece_us, bytes * 1e6 / data.piece_us]));
 const curves = [['lag', 1, timeWords], ['backlog', 2, n => some(n, 'event')], ['conflicts', 3, n => `${n} open`]]
   .map(([name, column, words]) => ({name, words, points: data.curves.map(list => list.map(p => [p[0], p[column]]))}))
-  .concat({name: 'sent to others', words: bytesWords, points: sent});
+  .concat({name: 'sent out', words: bytesWords, points: sent});
 
 /* Where everything stands, from top to bottom. */
 function arrange() {
