@@ -48,6 +48,7 @@ void onlooker_stepped(void *onlooker, uint32_t node) {
     struct onlooker *l = onlooker;
     if (!l->applied) return;
     l->applied = false;
+    if (sim_store_damaged(world_store(l->world, node))) return; /* it found that out in this step, and nothing of it will count */
     check_node(l, node);
     struct engine_figures f;
     engine_get_figures(world_engine(l->world, node), &f);
@@ -68,6 +69,7 @@ void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c) {
 
 void onlooker_broken(void *onlooker, uint32_t node, const char *why) {
     struct onlooker *l = onlooker;
+    if (sim_store_damaged(world_store(l->world, node))) return; /* it must not go on */
     history_fail(l->history, "fatal", "node %u: %s", node, why);
     world_stop(l->world);
 }

@@ -73,6 +73,11 @@ void world_disk(struct world *w, uint32_t node, enum disk_state state, uint64_t 
     trace_note(w, node, "disk", state);
 }
 
+void world_damage(struct world *w, uint32_t node, uint64_t n) {
+    sim_store_damage(w->nodes[node].store, n);
+    trace_note(w, node, "damage", n);
+}
+
 uint64_t disk_commit_us(struct world *w, const struct node *n) {
     return world_draw(&w->disk, n->disk == DISK_SLOW ? n->disk_us : w->options.disk_us_max);
 }

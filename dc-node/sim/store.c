@@ -56,6 +56,8 @@ struct sim_store {
     size_t undo_n, undo_cap;
     uint64_t fail_in; /* 0: never */
     bool fail_applied, failed, full;
+    uint64_t damaged_in; /* reads; 0: never */
+    bool damaged;
 };
 
 static struct sim_store *of(struct store *s) { return (struct sim_store *)s; }
@@ -83,7 +85,18 @@ static struct slice numbered_name(struct buf *scratch, uint64_t number, struct s
 
 /* ---- reads ---- */
 
+static bool finds_damage(struct sim_store *s) {
+    if (s->damaged_in > 0 && --s->damaged_in == 0) s->damaged = true;
+    if (s->damaged) snprintf(s->base.why, sizeof s->base.why, "simulated: a record is damaged");
+    return s->damaged;
+}
+
+void sim_store_damage(struct sim_store *s, uint64_t n) { s->damaged_in = n; }
+
+bool sim_store_damaged(const struct sim_store *s) { return s->damaged; }
+
 static int get_row(struct store *base, uint64_t hash, struct slice key, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct sim_store *s = of(base);
     struct record *r = table_find(&s->rows, numbered_name(&s->name, hash, key));
     if (!r) return 0;
@@ -92,6 +105,7 @@ static int get_row(struct store *base, uint64_t hash, struct slice key, struct b
 }
 
 static int scan_rows(struct store *base, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct sim_store *s = of(base);
     uint64_t last = from;
     uint32_t count = 0;
@@ -111,6 +125,7 @@ static int scan_rows(struct store *base, uint64_t from, uint32_t rows_max, struc
 }
 
 static int scan_tombstones(struct store *base, struct slice after, uint32_t keys_max, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct table *t = &of(base)->tombstones;
     int count = 0;
     for (size_t at = table_seek(t, after); at < t->n && (uint32_t)count < keys_max; at++) {
@@ -122,6 +137,7 @@ static int scan_tombstones(struct store *base, struct slice after, uint32_t keys
 }
 
 static int scan_expiries(struct store *base, uint64_t after_ms, uint64_t upto_ms, uint32_t keys_max, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct sim_store *s = of(base);
     if (after_ms == UINT64_MAX) return 0;
     int count = 0;
@@ -160,6 +176,7 @@ static size_t log_seek(const struct log *l, uint64_t n) {
 }
 
 static int read_log(struct store *base, const struct origin *o, uint64_t from, size_t bytes_max, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct log *l = log_of(of(base), o);
     size_t at = log_seek(l, from);
     if (at == l->n || l->blocks[at].first > from) return 0;
@@ -175,6 +192,7 @@ static int read_log(struct store *base, const struct origin *o, uint64_t from, s
 static int by_origin(const void *a, const void *b, void *origins) { return origins_compare(origins, *(const origin_ref *)a, *(const origin_ref *)b); }
 
 static int scan_log(struct store *base, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct sim_store *s = of(base);
     origin_ref *refs = xmalloc((s->logs_count + 1) * sizeof *refs);
     uint32_t count = 0;
@@ -196,6 +214,7 @@ static int scan_log(struct store *base, struct buf *out) {
 }
 
 static int get_meta(struct store *base, struct slice name, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct record *r = table_find(&of(base)->metas, name);
     if (!r) return 0;
     buf_put(out, record_value(r).p, record_value(r).n);
@@ -203,6 +222,7 @@ static int get_meta(struct store *base, struct slice name, struct buf *out) {
 }
 
 static int get_loss(struct store *base, struct slice name, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct record *r = table_find(&of(base)->losses, name);
     if (!r) return 0;
     buf_put(out, record_value(r).p, record_value(r).n);
@@ -210,6 +230,7 @@ static int get_loss(struct store *base, struct slice name, struct buf *out) {
 }
 
 static int scan_losses(struct store *base, struct slice after, uint32_t records_max, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct table *t = &of(base)->losses;
     int count = 0;
     for (size_t at = table_seek(t, after); at < t->n && (uint32_t)count < records_max; at++) {
@@ -222,6 +243,7 @@ static int scan_losses(struct store *base, struct slice after, uint32_t records_
 }
 
 static int get_checkpoint(struct store *base, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     struct sim_store *s = of(base);
     buf_put(out, s->checkpoint.p, s->checkpoint.n);
     return s->checkpoint.n > 0;

@@ -28,6 +28,10 @@ void sim_store_crash(struct sim_store *s, enum crash kind, struct prng *p);
 /* The n-th commit from now (1: the next) and all later ones fail until the next crash; the first that fails may be there after it, when `applied`. */
 void sim_store_fail_commits(struct sim_store *s, uint64_t n, bool applied);
 
+/* The n-th read from now (1: the next) finds a damaged record, and so does every later one, also after crashes. */
+void sim_store_damage(struct sim_store *s, uint64_t n);
+bool sim_store_damaged(const struct sim_store *s); /* some read has found it */
+
 /* Until further notice every commit is refused, and nothing of it is there afterwards: there is no room. */
 void sim_store_fill(struct sim_store *s, bool full);
 

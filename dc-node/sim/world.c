@@ -126,7 +126,7 @@ static bool all_agree(struct world *w) {
     uint64_t first = 0;
     for (uint32_t i = 0; i < w->nodes_count; i++) {
         struct engine *e = world_engine(w, i);
-        if (!e || world_paused(w, i)) return false;
+        if (!e || world_paused(w, i) || engine_returning(e)) return false;
         uint64_t hash = vv_hash(engine_vv(e), engine_origins(e));
         if (i == 0) first = hash;
         if (hash != first) return false;

@@ -68,7 +68,7 @@ void world_go_on(struct world *w); /* after world_stop() */
 bool world_stopped(const struct world *w);
 /* Calls back at a time. */
 void world_at(struct world *w, uint64_t at_us, void (*call)(struct world *w, void *arg, uint64_t number), void *arg, uint64_t number);
-/* Runs until all nodes run, have equal VVs and nothing is dirty in flight, or max_us have passed; false: they differ. */
+/* Runs until all nodes run, none returns, they have equal VVs and nothing is dirty in flight, or max_us have passed; false: they differ. */
 bool world_settle(struct world *w, uint64_t max_us);
 
 /* ---- nodes ---- */
@@ -91,6 +91,9 @@ enum disk_state {
     DISK_FAILING, /* the next commit fails, and with it the node; what failed is there after a restart, or not */
 };
 void world_disk(struct world *w, uint32_t node, enum disk_state state, uint64_t us);
+/* The n-th read from its disk finds a damaged record, and so does every later one until the disk is wiped or restored: the node stops, and `broken`
+ * is told. */
+void world_damage(struct world *w, uint32_t node, uint64_t n);
 bool world_alive(const struct world *w, uint32_t node);
 bool world_paused(const struct world *w, uint32_t node);
 uint32_t world_run_of(const struct world *w, uint32_t node); /* how many times it was started */

@@ -204,6 +204,18 @@ static void restore(struct faults *f) {
     later(f, length(f), start, node);
 }
 
+static void repair(struct world *w, void *arg, uint64_t node) {
+    if (!sim_store_damaged(world_store(w, (uint32_t)node))) return;
+    world_wipe(w, (uint32_t)node);
+    world_start(w, (uint32_t)node);
+}
+
+static void damage(struct faults *f) {
+    uint32_t node = (uint32_t)draw(f, nodes(f));
+    world_damage(f->world, node, 1 + draw(f, 200));
+    later(f, length(f) + 1000000, repair, node);
+}
+
 /* ---- clocks ---- */
 
 static void skew_a_little(struct faults *f) {
@@ -241,6 +253,7 @@ static void strike(struct world *w, void *arg, uint64_t number) {
                  {o->slow_disks, slow_disk},
                  {o->wipes, wipe},
                  {o->restores, restore},
+                 {o->damages, damage},
                  {o->kills, kill},
                  {o->kills, kill},
                  {o->pauses, pause},
@@ -276,6 +289,8 @@ void faults_end(struct faults *f) {
     for (uint32_t i = 0; i < nodes(f); i++) {
         world_fail_commit(f->world, i, 0, false);
         world_disk(f->world, i, DISK_OK, 0);
+        sim_store_damage(world_store(f->world, i), 0);
+        repair(f->world, f, i);
         world_skew(f->world, i, 0, 0, false);
         world_start(f->world, i);
         world_resume(f->world, i);

@@ -114,6 +114,7 @@ static void draw_faults(struct prng *p, struct plan *plan) {
     f->bad_frames = one_in(p, 4);
     f->wipes = one_in(p, 4);
     f->restores = one_in(p, 4);
+    f->damages = one_in(p, 5);
     f->period_us_max = range(p, 300000, 2500000);
     f->length_us_max = range(p, 200000, 4000000);
 }
@@ -170,7 +171,8 @@ struct plan plan_draw(uint64_t seed) {
     if (is_long) plan.faults.length_us_max *= 3;
     plan.settle_us = 60000000;
     plan.restart_all = one_in(&p, 3);
-    bool trims = one_in(&p, 2) && !plan.faults.wipes && !plan.faults.restores; /* who comes back with less needs what others keep for him */
+    bool trims = one_in(&p, 2) && !plan.faults.wipes && !plan.faults.restores &&
+                 !plan.faults.damages; /* who comes back with less needs what others keep for him */
     if (trims) plan.cluster->log_bytes_max = range(&p, 4, 256) << 10;
     return plan;
 }
@@ -253,6 +255,7 @@ void plan_print(const struct plan *p, FILE *f) {
                   {"bad frames", o->bad_frames},
                   {"wipes", o->wipes},
                   {"restores", o->restores},
+                  {"damaged disks", o->damages},
                   {"restart at the end", p->restart_all},
                   {"expiries", p->workload.expiries},
                   {"contexts", p->workload.contexts},

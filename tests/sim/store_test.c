@@ -281,3 +281,59 @@ Test(store, a_failing_disk_fails_every_commit_until_the_restart) {
     cr_assert_eq(commit_meta(&f, "x", "4", true), 0);
     finish(&f);
 }
+
+/* ---- copies, full disks, damage ---- */
+
+Test(store, a_copy_has_what_was_committed_and_goes_its_own_way) {
+    struct fixture f = fixture(1);
+    commit_block(&f, f.us, 1, 3, false);
+    commit_meta(&f, "a", "1", false);
+    struct stored_row *r = row("k", "v", 0, false), *later = row("l", "w", 0, false);
+    flush_begin(&f, &r, 1, "first");
+    sim_store_flush_end(f.sim);
+    flush_begin(&f, &later, 1, "second"); /* under way: no part of it */
+    struct fixture copy = f;
+    copy.sim = sim_store_copy(f.sim);
+    copy.s = sim_store_base(copy.sim);
+    sim_store_flush_end(f.sim);
+    commit_meta(&f, "a", "2", false);
+    sim_store_crash(copy.sim, CRASH_MACHINE, &f.prng);
+    cr_assert_str_eq(meta(&copy, "a"), "1");
+    cr_assert_str_eq(meta(&f, "a"), "2");
+    cr_assert_str_eq(log_from(&copy, f.us, 1, 1000), "0:1");
+    cr_assert_str_eq(row_of(&copy, "k"), "v");
+    cr_assert_str_eq(row_of(&copy, "l"), "");
+    cr_assert_str_eq(row_of(&f, "l"), "w");
+    cr_assert(has_checkpoint(&copy, "first"));
+    sim_store_destroy(copy.sim);
+    finish(&f);
+}
+
+Test(store, a_full_disk_takes_nothing_and_goes_on_when_there_is_room) {
+    struct fixture f = fixture(1);
+    sim_store_fill(f.sim, true);
+    cr_assert_eq(commit_meta(&f, "a", "1", true), STORE_FAILED);
+    cr_assert(strstr(f.s->why, "space"));
+    sim_store_crash(f.sim, CRASH_PROCESS, &f.prng);
+    cr_assert_eq(commit_meta(&f, "a", "1", true), STORE_FAILED);
+    sim_store_fill(f.sim, false);
+    cr_assert_str_eq(meta(&f, "a"), "");
+    cr_assert_eq(commit_meta(&f, "a", "1", true), 0);
+    cr_assert_str_eq(meta(&f, "a"), "1");
+    finish(&f);
+}
+
+Test(store, damage_is_found_by_the_read_that_meets_it_and_stays) {
+    struct fixture f = fixture(1);
+    struct buf out = {0};
+    commit_meta(&f, "a", "1", true);
+    sim_store_damage(f.sim, 2);
+    cr_assert_str_eq(meta(&f, "a"), "1");
+    cr_assert_not(sim_store_damaged(f.sim));
+    cr_assert_eq(f.s->ops->get_meta(f.s, slice_text("a"), &out), STORE_FAILED);
+    cr_assert(sim_store_damaged(f.sim));
+    sim_store_crash(f.sim, CRASH_PROCESS, &f.prng);
+    cr_assert_eq(f.s->ops->scan_log(f.s, &out), STORE_FAILED);
+    cr_assert_eq(out.n, 0);
+    finish(&f);
+}

@@ -304,3 +304,50 @@ Test(world, what_is_due_happens_in_order_of_time_and_then_of_its_scheduling) {
     }
     happenings_finish(&h);
 }
+
+/* ---- disks, torn connections ---- */
+
+Test(world, a_torn_connection_is_seen_at_one_end_and_then_a_new_one_comes) {
+    struct fixture *f = fixture(11);
+    answer(f, US_1, "SET a 1");
+    cr_assert(world_settle(f->w, 5 * SECOND));
+    world_tear(f->w, US_1, AP_1);
+    cr_assert_str_eq(answer(f, US_1, "SET a 2"), "+OK\r\n");
+    cr_assert(world_settle(f->w, 10 * SECOND));
+    cr_assert_str_eq(answer(f, AP_1, "GET a"), "$1\r\n2\r\n");
+    finish(f);
+}
+
+Test(world, a_node_with_a_damaged_disk_stops_and_has_everything_again_after_it_was_wiped) {
+    struct fixture *f = fixture(12);
+    answer(f, US_1, "SET a 1");
+    cr_assert(world_settle(f->w, 5 * SECOND));
+    world_damage(f->w, US_2, 1);
+    world_kill(f->w, US_2, CRASH_PROCESS);
+    cr_assert_not(world_start(f->w, US_2));
+    cr_assert_not(world_alive(f->w, US_2));
+    cr_assert(world_wipe(f->w, US_2));
+    cr_assert(world_start(f->w, US_2));
+    cr_assert(engine_returning(world_engine(f->w, US_2)));
+    cr_assert(world_settle(f->w, 10 * SECOND));
+    cr_assert_str_eq(answer(f, US_2, "GET a"), "$1\r\n1\r\n");
+    finish(f);
+}
+
+Test(world, a_backup_belongs_to_its_node_and_the_latest_of_a_name_counts) {
+    struct fixture *f = fixture(13);
+    cr_assert_not(world_wipe(f->w, US_1), "it runs");
+    world_backup(f->w, US_1, "b");
+    answer(f, US_1, "SET a 1");
+    world_backup(f->w, US_1, "b");
+    world_kill(f->w, US_1, CRASH_PROCESS);
+    cr_assert_not(world_restore(f->w, US_1, "c"));
+    world_kill(f->w, US_2, CRASH_PROCESS);
+    cr_assert_not(world_restore(f->w, US_2, "b"));
+    world_wipe(f->w, US_1);
+    cr_assert(world_restore(f->w, US_1, "b"));
+    world_start(f->w, US_1);
+    struct engine *e = world_engine(f->w, US_1);
+    cr_assert_eq(vv_get(engine_vv(e), 0), 1);
+    finish(f);
+}
