@@ -37,6 +37,11 @@ void print_value(const json_t *value, struct buf *out) {
     free(text);
 }
 
+void show_text(FILE *file, struct buf *text) {
+    if (text->n > 0) fwrite(text->p, 1, text->n, file);
+    buf_clear(text);
+}
+
 /* ---- expectations ---- */
 static void print_expectation(const struct scenario *s, const struct moment *m, bool colours, struct buf *out) {
     bool holds = m->kind == MOMENT_HOLDS;

@@ -45,3 +45,4 @@ void print_verdict(const struct outcome *o, bool colours, struct buf *out);
 /* Whose numbers are only a machine's mood is not in it: the same file, seed and version give the same object. The caller owns it. */
 json_t *outcome_json(const struct scenario *s, const struct outcome *o);
 bool is_coloured(FILE *file);
+void show_text(FILE *file, struct buf *text); /* ... which is empty then, and has its memory still */

@@ -90,7 +90,7 @@ static int any_node(const struct walk *w, struct stage *stage) {
 
 /* ---- commands ---- */
 static void show(const struct walk *w, struct buf *text) {
-    fwrite(text->p, 1, text->n, w->out);
+    show_text(w->out, text);
     buf_finish(text);
 }
 
@@ -165,10 +165,13 @@ static void view_cells(const struct cluster *c, uint32_t node, const struct stag
     }
     table_cell(t, "  %s", c->nodes[node].name);
     table_cell(t, "%s", stage_role_name(v->role));
-    bool runs_now = v->role != ROLE_DOWN && v->role != ROLE_PAUSED;
-    table_cell(t, runs_now ? "%08llx" : "", (unsigned long long)(v->vv_hash >> 32));
-    table_cell(t, runs_now ? "%08llx" : "", (unsigned long long)(v->digest >> 32));
-    table_cell(t, runs_now ? "%llu" : "", (unsigned long long)v->conflicts_open);
+    char events[32] = "", digest[32] = "", open[32] = "";
+    if (v->role != ROLE_DOWN && v->role != ROLE_PAUSED) {
+        snprintf(events, sizeof events, "%08llx", (unsigned long long)(v->vv_hash >> 32));
+        snprintf(digest, sizeof digest, "%08llx", (unsigned long long)(v->digest >> 32));
+        snprintf(open, sizeof open, "%llu", (unsigned long long)v->conflicts_open);
+    }
+    table_cell(t, "%s", events), table_cell(t, "%s", digest), table_cell(t, "%s", open);
     table_cell(t, "%.*s", (int)lag.n, lag.n > 0 ? (const char *)lag.p : "");
     buf_finish(&lag);
 }

@@ -183,6 +183,6 @@ void trace_told(void *arg, const struct moment *m) {
     struct trace *t = arg;
     struct buf out = {0};
     trace_line(t, m, &out);
-    fwrite(out.p, 1, out.n, t->file);
+    show_text(t->file, &out);
     buf_finish(&out);
 }

@@ -185,7 +185,7 @@ static void begin_showing(struct showing *w) {
     if (a->hash != NULL || (a->trace == NULL && a->step == NULL && a->json == NULL)) return;
     struct buf head = {0};
     trace_head(&w->trace, &head);
-    fwrite(head.p, 1, head.n, stdout);
+    show_text(stdout, &head);
     buf_finish(&head);
     w->record.told = trace_told;
     w->record.told_arg = &w->trace;
@@ -250,8 +250,7 @@ static void show_result(struct showing *w) {
     const struct args *a = &w->p->run->args;
     struct buf text = {0};
     trace_end(&w->trace, &text);
-    fwrite(text.p, 1, text.n, stdout);
-    buf_clear(&text);
+    show_text(stdout, &text);
     if (a->json != NULL) {
         show_json(w);
     } else if (a->hash != NULL) {
@@ -259,7 +258,7 @@ static void show_result(struct showing *w) {
     } else {
         bool traced = a->trace != NULL || a->step != NULL;
         print_result(&w->p->scenario, traced ? NULL : &w->record, &w->outcome, is_coloured(stdout), &text);
-        fwrite(text.p, 1, text.n, stdout);
+        show_text(stdout, &text);
         print_end(&w->outcome, !traced && a->live == NULL, w->took_s);
         if (a->live != NULL) show_comparison(w, NULL);
     }
@@ -356,7 +355,7 @@ static int replay_many(struct replay *p) {
     bool ok = swarm_run(&plan, &swarm, &text);
     if (ok && a->json == NULL) {
         swarm_print(&plan, &swarm, &text);
-        fwrite(text.p, 1, text.n, stdout);
+        show_text(stdout, &text);
     } else if (ok) {
         json_t *j = swarm_json(&plan, &swarm);
         json_object_update(p->run->json, j);
@@ -384,7 +383,7 @@ static int replay_whatif(struct replay *p) {
     if (a->json == NULL) {
         print_head(&w.written.scenario, false);
         whatif_print(&plan, &w, &text);
-        fwrite(text.p, 1, text.n, stdout);
+        show_text(stdout, &text);
     } else {
         json_t *j = whatif_json(&plan, &w);
         json_object_update(p->run->json, j);

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import BUILD, TRUCE, check, expect, run_tests, test
+from harness import BUILD, PORT_BASE, TRUCE, check, expect, run_tests, test
 
 PLANTED = os.path.join(BUILD, "tests/deploy/truce-planted")
 HANDLERS = os.path.join(BUILD, "deploy/handlers")
@@ -281,6 +281,33 @@ def what_if():
     expect((j["alike"], sorted(j["other"]["failed_expectations"]), j["written"]["exit"]), (1, ["7"], 0))
     both = replay(path, "--policy", "users=lww", "--policy", "*=record")
     check("WHAT IF: users=lww *=record" in both, both)
+
+
+# ---- pages, and real processes ----
+@test("The report is a page, whatever the outcome is")
+def report():
+    path = write(RENAMED)
+    page = os.path.join(os.path.dirname(path), "out.html")
+    check(f"The report is in {page}." in replay(path, "--report", page), "its place is not told")
+    with open(page, encoding="utf-8") as f:
+        text = f.read()
+    check(text.lower().startswith("<!doctype html>") and RENAMED["scenario"] in text, text[:200])
+    os.unlink(page)
+    replay(write(with_steps(RENAMED, {"expect": "GET users:1", "is": "Alice"})), "--report", page, "--json", code=1)
+    check(os.path.exists(page), "there is no page about what failed")
+    code, _, err = truce(path, "--report", "/nowhere/out.html")
+    check(code == 2 and "/nowhere/out.html" in err, err)
+
+
+@test("On real processes the outcome is the same, and it is said that it is")
+def live():
+    path = write(RENAMED)
+    port = str(PORT_BASE + 900)
+    out = replay(path, "--live", "--port-base", port)
+    check("on real processes" in out and out.endswith("The simulated outcome is the same.\n"), out)
+    last = json.loads(replay(path, "--live", "--port-base", port, "--json").splitlines()[-1])
+    expect((last["stage"], last["exit"], last["simulated"]["exit"], last["differences"]), ("live", 0, 0, []))
+    replay(write(with_steps(RENAMED, {"expect": "GET users:1", "is": "Alice"})), "--live", "--port-base", port, code=1)
 
 
 # ---- handlers from files ----
