@@ -50,7 +50,11 @@ def write(content, name="cut.json", folder=None):
         folders.append(folder)
     path = os.path.join(folder, name)
     with open(path, "w", encoding="utf-8") as f:
-        f.write(content if isinstance(content, str) else json.dumps(content).replace('{"at"', '\n{"at"').replace('{"expect"', '\n{"expect"').replace('{"settle"', '\n{"settle"'))
+        if not isinstance(content, str):
+            content = json.dumps(content)
+            for key in ('{"at"', '{"expect"', '{"settle"'):
+                content = content.replace(key, "\n" + key)
+        f.write(content)
     return path
 
 
