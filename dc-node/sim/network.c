@@ -243,6 +243,7 @@ void network_node_stopped(struct world *w, uint32_t node, bool tell_peers) {
         if (peer == node) continue;
         uint32_t epoch = connection(w, node, peer)->end[node > peer].up;
         connection(w, node, peer)->end[node > peer].up = 0;
+        connection(w, node, peer)->epoch++; /* an attempt under way was this run's, and the next run will not take it up */
         if (epoch != 0 && tell_peers)
             tell_gone(w, node, peer, epoch);
         else

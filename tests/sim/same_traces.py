@@ -2,6 +2,7 @@
 """I17: the same seeds and scenarios give the same traces in every build.
 Usage: tests/sim/same_traces.py [--seeds A..B] BUILD BUILD..."""
 import glob
+import json
 import os
 import subprocess
 import sys
@@ -26,11 +27,18 @@ def traces_of_seeds(build, seeds):
     return hashes
 
 
-def traces_of_scenarios(build):
+def handlers_of(path, folder):
+    """A handler's file is part of what is played: the same one in all builds."""
+    with open(path, encoding="utf-8") as f:
+        files = json.load(f).get("handlers", {}).values()
+    return [word for file in files for word in ("--handler", os.path.join(folder, file))]
+
+
+def traces_of_scenarios(build, handlers):
     truce = os.path.join(build, "deploy/truce")
     hashes = {}
     for path in sorted(glob.glob(os.path.join(ROOT, "deploy/scenarios/*.json"))):
-        hashes[os.path.basename(path)] = lines_of(truce, "replay", path, "--hash")[-1]
+        hashes[os.path.basename(path)] = lines_of(truce, "replay", path, "--hash", *handlers_of(path, handlers))[-1]
     return hashes
 
 
@@ -40,7 +48,8 @@ def main():
         seeds, arguments = arguments[1], arguments[2:]
     if len(arguments) < 2:
         sys.exit(__doc__)
-    traces = [{**traces_of_seeds(build, seeds), **traces_of_scenarios(build)} for build in arguments]
+    handlers = os.path.join(arguments[0], "deploy/handlers")
+    traces = [{**traces_of_seeds(build, seeds), **traces_of_scenarios(build, handlers)} for build in arguments]
     passed, failed = 0, 0
     for name in traces[0]:
         hashes = [t.get(name, "none") for t in traces]
