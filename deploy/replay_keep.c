@@ -137,6 +137,18 @@ static void anchor_handlers(json_t *file, const char *path) {
     free(copy);
 }
 
+/* With all that lead to it; whether it is there then, writing tells. */
+static void make_directory(const char *path) {
+    char *copy = xstrdup(path);
+    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(copy, 0777);
+        *slash = '/';
+    }
+    mkdir(copy, 0777);
+    free(copy);
+}
+
 static void describe(const struct keeping *keeping, const struct kept *k, json_t *file) {
     char *copy = xstrdup(keeping->plan->child->file->path);
     struct buf about = {0};
@@ -188,7 +200,7 @@ static bool keep(struct keeping *k, const json_t *expanded, struct kept *ret, st
     describe(k, ret, small);
     anchor_handlers(small, k->plan->child->file->path);
     ret->path = path_of(k->plan, k->wanted.seed);
-    if (k->plan->directory != NULL) mkdir(k->plan->directory, 0777); /* writing tells what is wrong with it */
+    if (k->plan->directory != NULL && k->plan->directory[0] != '\0') make_directory(k->plan->directory);
     ok = ok && write_file(ret->path, small, why) && prove(k->plan, ret, why);
     json_decref(small);
     return ok;

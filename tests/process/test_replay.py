@@ -216,7 +216,7 @@ def seeds_pass():
 @test("Of the seeds that break an invariant the first is shrunk to a few steps, which break it again, and only with the bug")
 def seeds_shrink():
     path = write(BUSY, "busy.json")
-    kept = os.path.join(os.path.dirname(path), "kept")
+    kept = os.path.join(os.path.dirname(path), "kept", "today")
     out = replay(path, "--seeds", "1..6", "--keep", kept, code=4, plant="DROP_LOSER")
     first = next(line for line in out.splitlines() if line.startswith("  seed ")).split()[1].rstrip(":")
     small = os.path.join(kept, f"busy.seed-{first}.json")
