@@ -36,7 +36,7 @@ static void connect(struct h_episodes *s) {
     for (uint32_t i = 0; i < s->versions_n; i++) s->groups[i] = i;
     for (uint32_t later = 1; later < s->versions_n; later++)
         for (uint32_t i = 0; i < later; i++)
-            if (!h_covers(s->versions[later]->change, s->versions[i]->change->event->dot)) s->groups[group_of(s, later)] = group_of(s, i);
+            if (!h_op_covers(s->versions[later], s->versions[i]->change->event->dot)) s->groups[group_of(s, later)] = group_of(s, i);
 }
 
 static bool is_live(const struct history *h, const struct h_op *op) {

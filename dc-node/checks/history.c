@@ -186,11 +186,19 @@ struct h_event *history_event(const struct history *h, struct dot d) {
 
 /* ---- contexts ---- */
 
+static bool event_covers(const struct h_event *e, struct dot d) { return d.origin == e->dot.origin ? d.n < e->dot.n : vv_covers(&e->deps, d); }
+
 bool h_covers(const struct h_change *c, struct dot d) {
     for (uint32_t i = 0; i < c->unseen_count; i++)
         if (dot_equal(c->unseen[i], d)) return false;
-    if (d.origin == c->event->dot.origin) return d.n < c->event->dot.n;
-    return vv_covers(&c->event->deps, d);
+    return event_covers(c->event, d);
+}
+
+bool h_op_covers(const struct h_op *op, struct dot d) {
+    if (op->kind == CELL_ROW) return h_covers(op->change, d);
+    for (uint32_t i = 0; i < op->unseen_count; i++)
+        if (dot_equal(op->unseen[i], d)) return false;
+    return event_covers(op->change->event, d);
 }
 
 bool h_makes_version(const struct h_op *op) {

@@ -21,6 +21,8 @@ struct h_op {
     amount_t amount;          /* OP_COUNT: how much more, by itself */
     struct dot *resets;       /* OP_RESET: increments of these origins, up to these numbers */
     uint32_t resets_count;
+    struct dot *unseen; /* OP_UNSEEN: versions of its cell that its writer had not seen */
+    uint32_t unseen_count;
     bool known;        /* its version: somebody who saw it overwrote it */
     h_nodes journaled; /* its version: nodes whose journal holds it */
     bool by_type;      /* ... as an element of a type that was hidden */
@@ -151,6 +153,8 @@ uint32_t history_key(struct history *h, struct slice name);
 struct h_event *history_event(const struct history *h, struct dot d); /* NULL: never made */
 origin_ref history_ref(struct history *h, uint32_t node, const struct origins *t, origin_ref engine_ref);
 bool h_covers(const struct h_change *c, struct dot d);
+/* The same for versions of one cell: what its writer had not seen of the row may have been live in other columns alone. */
+bool h_op_covers(const struct h_op *op, struct dot d);
 bool h_in(const struct vv *vv, const struct h_change *c);
 
 bool h_makes_version(const struct h_op *op); /* of a whole row or of a register */

@@ -47,6 +47,10 @@ static void read_delta(struct history *h, const struct h_row *row, struct h_chan
             if (op->resets[k].origin != c->event->dot.origin && op->resets[k].n > vv_get(&c->event->deps, op->resets[k].origin))
                 history_fail(h, "I4", "%s takes away what its origin had not applied", h_dot(h, c->event->dot));
         }
+        op->unseen_count = from_op->unseen_count;
+        op->unseen = xmalloc(op->unseen_count * sizeof *op->unseen + 1);
+        for (uint32_t k = 0; k < op->unseen_count; k++)
+            op->unseen[k] = (struct dot){history_ref(h, node, t, from_op->unseen[k].origin), from_op->unseen[k].n};
         if (op->flags & OP_COUNT) op->amount = amount_of(row, op, &from_op->count);
     }
     delta_finish(&d);
@@ -93,7 +97,10 @@ void h_change_read(struct history *h, uint32_t node, struct h_change *c, const s
 }
 
 void h_change_finish(struct h_change *c) {
-    for (uint32_t i = 0; i < c->ops_count; i++) free(c->ops[i].resets);
+    for (uint32_t i = 0; i < c->ops_count; i++) {
+        free(c->ops[i].resets);
+        free(c->ops[i].unseen);
+    }
     free(c->ops);
     free(c->saw);
     free(c->unseen);
