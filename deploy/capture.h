@@ -72,7 +72,8 @@ struct captured_row {
     struct row_entry *entries;
     size_t count, cap;
     bool in_capture; /* an event after the base has changed it */
-    bool inexact;    /* in the replay a writer of it may know more than it did */
+    bool inexact;    /* in the replay a writer of it may know more than it did ... */
+    bool deleted;    /* ... and a deletion among that */
     bool older;      /* it may have been there before the first entry */
 };
 struct captured_rows;

@@ -252,7 +252,7 @@ static void expect_conflicts(struct ending *e, const struct captured_row *row) {
     snprintf(text, sizeof text, "losers %.*s", (int)key.n, (const char *)key.p);
     if (any_lost && known && e->alike && !row->inexact) put_least(e, text, losers);
     snprintf(text, sizeof text, "conflicts %.*s", (int)key.n, (const char *)key.p);
-    if (any_open || any_lost) put(e, text, open);
+    if ((any_open || any_lost) && !row->deleted) put(e, text, open);
     finish_values(losers);
     finish_values(open);
 }

@@ -294,17 +294,17 @@ static void note_brought(struct composing *p) {
             if (!p->healed[from][to] && !dcs_cut(p, from, to)) p->brought[from][to] = p->event;
 }
 
-static void do_incident(struct composing *p, const struct incident *i) {
+static void do_incident(struct composing *p, const struct incident *i, uint64_t least_ms) {
     note_brought(p);
     release_all(p); /* who is silent for long counts as cut: nothing is held back over a fault */
-    put_incident(p, gap(p, incident_ms(i), mends(i) ? 1 : CALM_MS), i);
+    put_incident(p, gap(p, incident_ms(i), least_ms), i);
     if (is_verb(i, "slow")) p->slow[p->slow_count++] = i;
     if (mends(i)) after_mending(p);
 }
 
 /* What was healed came together some time later: it is healed here when somebody knows of it, or something else is done. */
-static void do_heals(struct composing *p) {
-    for (size_t i = 0; i < p->heals_count; i++) do_incident(p, p->heals[i]);
+static void do_heals(struct composing *p, uint64_t least_ms) {
+    for (size_t i = 0; i < p->heals_count; i++) do_incident(p, p->heals[i], i ? 0 : least_ms);
     p->heals_count = 0;
 }
 
@@ -315,7 +315,7 @@ static void heal_pair(struct composing *p, uint32_t a, uint32_t b) {
     char sides[2 * NAME_LEN_MAX + 8];
     if (!last) return;
     if (!everywhere(last) || p->slow_count) {
-        do_heals(p);
+        do_heals(p, 1);
         return;
     }
     release_all(p);
@@ -341,9 +341,12 @@ static void take_incident(struct composing *p, const struct incidents *all, size
         p->heals[p->heals_count++] = i;
         return;
     }
-    do_heals(p);
+    /* A fault that follows a heal comes at once, lest more is brought between them than is needed. */
+    uint64_t least_ms = mends(i) ? 1 : CALM_MS;
+    bool heals = p->heals_count > 0;
+    do_heals(p, least_ms);
     if (!mends(i)) await_needed(p, mended_before(p, all, index));
-    do_incident(p, i);
+    do_incident(p, i, heals ? 0 : least_ms);
 }
 
 /* ---- events ---- */
@@ -412,21 +415,34 @@ static bool kept_apart(const struct composing *p, uint32_t from, uint32_t to, si
     return true;
 }
 
-/* Will the node know of the event's rows just what the event knew? */
-static bool knows_just_that(const struct composing *p, size_t event) {
+/* May the node know more of a row than its writer did? Then what comes of it may differ: what lost is not the same where it writes after others, and
+ * a write covers every deletion that its node knows of. */
+static bool may_know_more(const struct composing *p, size_t event, struct captured_row *row) {
     const struct captured *e = &p->c->events[event];
-    for (uint32_t k = 0; k < e->event.changes_count; k++) {
-        const struct captured_row *row = captured_row(p->rows, e->event.changes[k].key);
-        for (size_t i = row ? row->count : 0; i-- > 0;) {
-            size_t other = row->entries[i].event;
-            if (other >= event) continue;
-            bool knew = capture_knew(p->c, event, other);
-            if (knew && row->entries[i].after_all) break;
-            uint32_t from = p->c->events[other].dc;
-            if (!knew && (from == e->dc || !kept_apart(p, from, e->dc, other))) return false;
-        }
+    bool more = false;
+    for (size_t i = row->count; i-- > 0;) {
+        size_t other = row->entries[i].event;
+        if (other >= event) continue;
+        bool knew = capture_knew(p->c, event, other);
+        if (knew && row->entries[i].after_all) break;
+        uint32_t from = p->c->events[other].dc;
+        if (knew || (from != e->dc && kept_apart(p, from, e->dc, other))) continue;
+        more = row->inexact = true;
+        row->deleted |= row->entries[i].gone;
     }
-    return true;
+    return more;
+}
+
+/* Will the node know of the event's rows just what the event knew? */
+static bool knows_just_that(struct composing *p, size_t event) {
+    const struct captured *e = &p->c->events[event];
+    bool just = true;
+    for (uint32_t k = 0; k < e->event.changes_count; k++) {
+        struct captured_row *row = captured_row(p->rows, e->event.changes[k].key);
+        if (row && may_know_more(p, event, row)) just = false;
+    }
+    p->inexact |= !just;
+    return just;
 }
 
 static void put_commands(struct composing *p, size_t event, json_t *commands, uint64_t least) {
@@ -447,14 +463,6 @@ static void put_commands(struct composing *p, size_t event, json_t *commands, ui
     p->before = e;
 }
 
-static void note_inexact(struct composing *p, const struct captured *e) {
-    p->inexact = true;
-    for (uint32_t k = 0; k < e->event.changes_count; k++) {
-        struct captured_row *row = captured_row(p->rows, e->event.changes[k].key);
-        if (row) row->inexact = true;
-    }
-}
-
 static void put_event(struct composing *p, size_t event) {
     const struct captured *e = &p->c->events[event];
     p->event = event;
@@ -462,7 +470,6 @@ static void put_event(struct composing *p, size_t event) {
     uint64_t least = await_known(p, event);
     bool exact = knows_just_that(p, event);
     json_t *commands = commands_of_event(p->maker, event, exact);
-    if (!exact) note_inexact(p, e);
     p->c->events[event].left_out = json_array_size(commands) == 0;
     if (json_array_size(commands)) put_commands(p, event, commands, least);
     json_decref(commands);
@@ -513,7 +520,7 @@ static void compose(struct composing *p, const struct incidents *all) {
         else
             put_event(p, e++);
     }
-    do_heals(p);
+    do_heals(p, 1);
 }
 
 void capture_steps(struct capture *c, const struct captured_rows *rows, const struct incidents *incidents, uint64_t start_ms,
