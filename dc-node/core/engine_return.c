@@ -33,10 +33,12 @@ static bool lacks_own(struct engine *e, uint32_t peer, const struct vv *theirs) 
 
 /* What a node sent in earlier runs, does not have any more, and nobody has applied is lost with it. Applied later, it would come after what was taken
  * for stable by the reports of a run that does not have it. */
-static void forget_what_is_lost(struct engine *e, uint32_t peer, const struct vv *theirs) {
+static void forget_what_is_lost(struct engine *e, uint32_t peer, const struct message *m) {
     const struct cluster_node *n = &e->cluster->nodes[peer];
     for (origin_ref o = 0; o < origins_count(e->origins); o++)
-        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node) engine_forget_waiting(e, o, vv_get(theirs, o));
+        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node &&
+            origins_get(e->origins, o)->incarnation != m->heartbeat.incarnation)
+            engine_forget_waiting(e, o, vv_get(&m->heartbeat.vv, o));
 }
 
 bool return_take_report(struct engine *e, uint32_t peer, const struct message *m) {
@@ -47,7 +49,7 @@ bool return_take_report(struct engine *e, uint32_t peer, const struct message *m
         l->is_behind = !stable || !reported || lacks_own(e, peer, &m->heartbeat.vv);
         l->owes = l->is_behind || m->heartbeat.is_returning;
         l->is_returning = false;
-        forget_what_is_lost(e, peer, &m->heartbeat.vv);
+        forget_what_is_lost(e, peer, m);
         vv_clear(&l->on_disk);
     } else if (!vv_includes(&m->heartbeat.vv, &l->report)) {
         return false; /* an old one, overtaken */

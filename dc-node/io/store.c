@@ -8,9 +8,11 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define STORE_FORMAT      "1"
-#define ROWS_WRITE_BUFFER ((size_t)64 << 30) /* no limit: a flush is one memtable, however large */
+#define ROOM_MIN          ((uint64_t)4 << 20) /* on the disk: RocksDB aborts when it cannot write what it opens */
+#define ROWS_WRITE_BUFFER ((size_t)64 << 30)  /* no limit: a flush is one memtable, however large */
 #define LOG_BUFFER_MIN    ((size_t)4 << 20)
 #define LOG_BUFFER_MAX    ((size_t)64 << 20)
 #define WAL_BYTES_MIN     ((uint64_t)32 << 20)
@@ -247,11 +249,25 @@ static bool thread_start(struct rocks_store *s, struct buf *why) {
     return error == 0;
 }
 
+static bool has_room(const char *dir, struct buf *why) {
+    struct statvfs disk;
+    if (statvfs(dir, &disk) != 0) {
+        buf_printf(why, "%s: %s", dir, strerror(errno));
+        return false;
+    }
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (free_bytes >= ROOM_MIN) return true;
+    buf_printf(why, "%s: the disk is full: %llu KiB are free, and opening the data needs %llu", dir, (unsigned long long)(free_bytes >> 10),
+               (unsigned long long)(ROOM_MIN >> 10));
+    return false;
+}
+
 int store_open(struct store **ret, const char *dir, const struct store_options *o, struct buf *why) {
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
         buf_printf(why, "%s: the directory cannot be made: %s", dir, strerror(errno));
         return STORE_FAILED;
     }
+    if (!has_room(dir, why)) return STORE_FAILED;
     struct rocks_store *s = xcalloc(1, sizeof *s);
     s->base.ops = &operations;
     s->dir = xstrdup(dir);

@@ -175,6 +175,29 @@ Test(comes_back, report_of_now, .description = "Nothing becomes stable by what a
     hand_close(h);
 }
 
+Test(comes_back, present_run, .description = "What a run has sent is not forgotten for a heartbeat of that run which was made before") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 0", "+OK");
+    pass(h, 500);
+    gone(h, US, EU, US2);
+    started(h, US);
+    hand_link(h, EU, US);
+    struct buf early = hand_take(h, hand_find(h, US, EU, MESSAGE_HEARTBEAT)), first, second;
+    hand_flow(h);
+    hand_do(h, US, US + 1, "SET a 1");
+    first = hand_take(h, hand_find(h, US, EU, MESSAGE_EVENTS));
+    hand_do(h, US, US + 1, "SET a 2");
+    second = hand_take(h, hand_find(h, US, EU, MESSAGE_EVENTS));
+    hand_deliver(h, US, EU, &second); /* waits for the first */
+    hand_deliver(h, US, EU, &early);
+    hand_deliver(h, US, EU, &first);
+    ASK(h, EU, "GET a", "$1 2");
+    buf_finish(&early);
+    buf_finish(&first);
+    buf_finish(&second);
+    hand_close(h);
+}
+
 Test(comes_back, fence,
      .description = "A run that began without what everybody had, and wrote, is fenced: nothing of it is applied, and status says so") {
     struct hand *h = three();
