@@ -7,6 +7,7 @@ struct faults {
     const struct plan *plan;
     struct prng prng;
     bool going;
+    bool lost; /* some node's disk was wiped, replaced or damaged */
 };
 
 static uint64_t draw(struct faults *f, uint64_t below) { return prng_below(&f->prng, below); }
@@ -186,8 +187,17 @@ static void slow_disk(struct faults *f) {
     later(f, length(f), disk_in_order, node);
 }
 
+/* One in a world: where several nodes lose their disks, one soon after the other, nobody may be left who has what they lack, and what they write then
+ * is fenced. */
+static bool may_lose(struct faults *f) {
+    bool may = !f->lost;
+    f->lost = true;
+    return may;
+}
+
 static void wipe(struct faults *f) {
     uint32_t node = (uint32_t)draw(f, nodes(f));
+    if (!may_lose(f)) return;
     world_kill(f->world, node, CRASH_PROCESS);
     world_wipe(f->world, node);
     later(f, length(f), start, node);
@@ -199,12 +209,14 @@ static void restore(struct faults *f) {
         world_backup(f->world, node, "backup");
         return;
     }
+    if (!may_lose(f)) return;
     world_kill(f->world, node, CRASH_PROCESS);
     world_restore(f->world, node, "backup"); /* or there is none, and it was only killed */
     later(f, length(f), start, node);
 }
 
 static void repair(struct world *w, void *arg, uint64_t node) {
+    sim_store_damage(world_store(w, (uint32_t)node), 0); /* where nothing was read of it */
     if (!sim_store_damaged(world_store(w, (uint32_t)node))) return;
     world_wipe(w, (uint32_t)node);
     world_start(w, (uint32_t)node);
@@ -212,6 +224,7 @@ static void repair(struct world *w, void *arg, uint64_t node) {
 
 static void damage(struct faults *f) {
     uint32_t node = (uint32_t)draw(f, nodes(f));
+    if (!may_lose(f)) return;
     world_damage(f->world, node, 1 + draw(f, 200));
     later(f, length(f) + 1000000, repair, node);
 }
@@ -289,7 +302,6 @@ void faults_end(struct faults *f) {
     for (uint32_t i = 0; i < nodes(f); i++) {
         world_fail_commit(f->world, i, 0, false);
         world_disk(f->world, i, DISK_OK, 0);
-        sim_store_damage(world_store(f->world, i), 0);
         repair(f->world, f, i);
         world_skew(f->world, i, 0, 0, false);
         world_start(f->world, i);
