@@ -96,15 +96,19 @@ void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message
     begin(e, l->wrote_behind);
 }
 
-/* What it owes is here; or nobody in reach has it any more: who had it has lost it meanwhile. */
+/* What it owes is here; or nobody in reach has it any more, somebody being in reach: who had it has lost it meanwhile. */
 static bool is_whole(const struct engine *e, bool waited) {
     if (vv_includes(&e->vv, &e->owed)) return true;
+    bool somebody = false;
     for (uint32_t i = 0; i < e->cluster->nodes_count && waited; i++) {
         const struct link *l = &e->links[i];
-        for (origin_ref o = 0; o < e->owed.len && i != e->self && link_reachable(e, i); o++)
-            if (vv_get(&e->owed, o) > vv_get(&e->vv, o) && (l->report_run != l->peer_run || vv_get(&l->report, o) > vv_get(&e->vv, o))) return false;
+        if (i == e->self || !link_reachable(e, i)) continue;
+        if (l->report_run != l->peer_run) return false;
+        somebody |= !l->is_returning;
+        for (origin_ref o = 0; o < e->owed.len; o++)
+            if (vv_get(&e->owed, o) > vv_get(&e->vv, o) && vv_get(&l->report, o) > vv_get(&e->vv, o)) return false;
     }
-    return waited;
+    return somebody;
 }
 
 void return_tick(struct engine *e) {

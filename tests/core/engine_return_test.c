@@ -154,6 +154,36 @@ Test(comes_back, owed_is_gone, .description = "What it owes is not waited for wh
     hand_close(h);
 }
 
+Test(comes_back, cut_on_the_way, .description = "Who is cut off before it has got back what it owes does not serve") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 1", "+OK");
+    pass(h, 1000);
+    gone(h, EU, US, US2);
+    hand_wipe(h, EU);
+    h->returning[EU] = true;
+    started(h, EU);
+    hand_link(h, EU, US);
+    for (int at; (at = hand_find(h, US, EU, MESSAGE_EVENTS)) >= 0;) { /* none on the way */
+        struct buf lost = hand_take(h, at);
+        buf_finish(&lost);
+    }
+    hand_tick(h, 200000);
+    for (int at; (at = hand_find(h, US, EU, MESSAGE_HEARTBEAT)) >= 0;) { /* it learns what there is */
+        struct buf beat = hand_take(h, at);
+        hand_deliver(h, US, EU, &beat);
+        buf_finish(&beat);
+    }
+    hand_drop_all(h);
+    hand_unlink(h, EU, US);
+    pass(h, 10000);
+    cr_assert(engine_returning(h->engines[EU]));
+    hand_link(h, EU, US);
+    pass(h, 1500);
+    cr_assert_not(engine_returning(h->engines[EU]));
+    ASK(h, EU, "GET a", "$1 1");
+    hand_close(h);
+}
+
 Test(comes_back, report_of_now, .description = "Nothing becomes stable by what a node reported before its disk was wiped") {
     struct hand *h = three();
     ASK(h, US, "SET a 1", "+OK");
