@@ -48,13 +48,15 @@ static void ended(struct live *l, uint32_t node, struct buf *why) {
     if (!by_disk) live_fail(l, "%.*s", (int)why->n, (const char *)why->p);
 }
 
-void live_watch(struct live *l) {
+static void watch_but(struct live *l, uint32_t node) {
     for (uint32_t i = 0; i < live_nodes(l); i++) {
         struct buf why = {0};
-        if (l->nodes[i].pid && process_ended(&l->local, i, l->nodes[i].pid, &why)) ended(l, i, &why);
+        if (i != node && l->nodes[i].pid && process_ended(&l->local, i, l->nodes[i].pid, &why)) ended(l, i, &why);
         buf_finish(&why);
     }
 }
+
+void live_watch(struct live *l) { watch_but(l, NODES_MAX); }
 
 /* ---- starting ---- */
 static bool spawn(struct live *l, uint32_t node, struct buf *why) {
@@ -83,6 +85,7 @@ static bool answers(struct live *l, uint32_t node) {
     return status != NULL;
 }
 
+/* False: it ended, *why; or it takes too long, *why; or another one ended that should not, and live_fail() was told. */
 static bool await(struct live *l, uint32_t node, bool (*ready)(struct live *l, uint32_t node), uint64_t limit_us, struct buf *why) {
     uint64_t deadline_us = live_mono_us() + limit_us;
     while (!ready(l, node)) {
@@ -90,6 +93,8 @@ static bool await(struct live *l, uint32_t node, bool (*ready)(struct live *l, u
             forget(l, node);
             return false;
         }
+        watch_but(l, node);
+        if (l->base.failure[0]) return false;
         if (live_mono_us() > deadline_us) {
             buf_printf(why, "%s does not answer", node_name(&l->local, node));
             return false;
@@ -105,6 +110,7 @@ bool live_start(struct live *l, uint32_t node, struct buf *why) {
     if (!spawn(l, node, why)) return false;
     live_note(l, MOMENT_NODE, node, "started");
     if (!l->begun || await(l, node, answers, READY_TIMEOUT_US, why)) return true;
+    if (l->base.failure[0]) return false;
     /* On a full disk no node starts, here as in the simulator. */
     note_end(l, node, why);
     if (n->disk == DISK_FULL) {
@@ -156,7 +162,7 @@ bool live_begin(struct live *l) {
             if (l->nodes[i].pid == 0) continue;
             ok = await(l, i, stages[stage], READY_TIMEOUT_US, &why);
             /* That a link does not come up, or a write through, is for the scenario to find out. */
-            if (!ok && l->nodes[i].pid && stage >= 2) ok = true, buf_clear(&why);
+            if (!ok && l->nodes[i].pid && stage >= 2 && !l->base.failure[0]) ok = true, buf_clear(&why);
         }
     }
     if (!ok) live_fail(l, "%.*s", (int)why.n, (const char *)why.p);
