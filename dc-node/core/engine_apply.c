@@ -416,6 +416,7 @@ enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, con
 void engine_find_stable(struct engine *e) {
     struct vv least = {0};
     uint64_t reported_ms = e->now.wall_ms;
+    if (!e->cluster->fsync && rules_any_barrier(e) && !vv_includes(&e->flushed_vv, &e->vv)) e->flush_wanted = true; /* tables wait for it */
     vv_copy(&least, e->cluster->fsync ? &e->vv : &e->flushed_vv);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         if (i == e->self) continue;
