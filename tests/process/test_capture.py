@@ -67,6 +67,182 @@ def cluster_with(tables, dcs="us,eu", nodes=1):
     return cluster
 
 
+def steps_of(path, verb):
+    return [step for step in loaded(path)["steps"] if verb in step]
+
+
+def reads(cluster, node, key):
+    """As a captured scenario would expect it."""
+    client = cluster.client(node)
+    kind = client.type(key)
+    if kind == "hash":
+        return f"HGETALL {key}", client.hgetall(key)
+    if kind == "set":
+        return f"SMEMBERS {key}", sorted(client.smembers(key))
+    return f"GET {key}", client.get(key)
+
+
+def lost(cluster, node, key):
+    return sorted(c["value"] for c in cluster.conflicts(node, key))
+
+
+@test("a cut with both sides writing is captured, and comes to the same values, winners, losers and open conflicts")
+def _():
+    c = cluster_with({"users": "record", "notes": "lww", "seats": "priority"}, dcs="us,eu,ap")
+    us, eu = c.client("us-1"), c.client("eu-1")
+    us.hset("users:1", mapping={"name": "Alice", "town": "Graz"})
+    us.set("notes:1", "begun")
+    us.set("seats:1", "free")
+    us.sadd("cart", "milk")
+    us.incrby("visits", 10)
+    us.set("gone", "soon")
+    c.settle()
+    c.truce("cut", "eu | us ap")
+    us.hset("users:1", "name", "Alice Smith")
+    us.set("notes:1", "of us")
+    us.set("seats:1", "taken by us")
+    us.srem("cart", "milk")
+    us.incrby("visits", 5)
+    us.delete("gone")
+    pipe = us.pipeline(transaction=True)
+    pipe.set("notes:2", "both").hincrby("stock", "apples", -3).sadd("cart", "eggs")
+    pipe.execute()
+    time.sleep(0.02)
+    eu.hset("users:1", "name", "Alice Jones")
+    eu.set("notes:1", "of eu")
+    eu.set("seats:1", "taken by eu")
+    eu.sadd("cart", "bread", "milk")
+    eu.incrby("visits", 7)
+    eu.append("gone", " but not yet")
+    pipe = eu.pipeline(transaction=True)
+    pipe.set("notes:2", "neither").hincrby("stock", "apples", 10).hincrbyfloat("stock", "pears", 0.5)
+    pipe.execute()
+    c.truce("heal")
+    c.settle()
+    path = replays_alike(c, "two sides write")
+    expect(loaded(path)["scenario"], "two sides write")
+    for key in ("users:1", "notes:1", "notes:2", "seats:1", "cart", "visits", "gone", "stock"):
+        what, value = reads(c, "ap-1", key)
+        expect(expected(path, what), value, what)
+    for key in ("users:1", "notes:1", "seats:1"):
+        expect(sorted(expected(path, f"losers {key}")), lost(c, "us-1", key), f"losers of {key}")
+    expect(expected(path, "conflicts users:1"), 1, "open conflicts")
+    expect(expected(path, "GET notes:1"), "of eu", "the winner")
+    expect(expected(path, "GET seats:1"), "taken by us", "the winner by priority")
+    expect(expected(path, "GET visits"), "22", "the counter")
+    expect([step["cut"] for step in steps_of(path, "cut")], ["eu | us ap"])
+
+    code, said = replay(path, "notes=priority")
+    check(code == 0 and "of us" in said and "of eu" in said, f"under another policy: {said}")
+    answer = json.loads(subprocess.run([*REPLAY, path, "--policy", "notes=priority", "--json"], capture_output=True, text=True, timeout=600,
+                                       check=True).stdout)
+    check("of us" in json.dumps(answer), f"what priority says of notes:1: {answer}")
+    os.remove(path)
+
+
+@test("a table that is declared while the cluster runs, a resolution, and writes from an old context are captured")
+def _():
+    c = Cluster(dcs="us,eu", nodes=1)
+    us, eu = c.client("us-1"), c.client("eu-1")
+    us.set("docs:1", "merged so far")
+    c.settle()
+    c.truce("table", "set", "docs", "record")
+    c.settle()
+    us.set("docs:1", "whole")
+    us.execute_command("TRUCE.PRIORITY", "us", "5")
+    c.settle()
+    c.truce("cut", "us eu")
+    us.set("docs:1", "us")
+    us.set("docs:2", "us")
+    us.set("carts:1", "x")
+    old = us.execute_command("TRUCE.CONTEXT", "docs:3")
+    eu.set("docs:1", "eu")
+    eu.set("docs:2", "eu")
+    c.truce("heal")
+    c.settle()
+    seen = us.execute_command("TRUCE.CONTEXT", "docs:1")
+    us.execute_command("TRUCE.RESOLVE", "docs:1", seen, "SET", "docs:1", "settled")
+    us.set("docs:3", "first")
+    us.execute_command("TRUCE.WITH", old, "SET", "docs:3", "from an old context")
+    c.settle()
+    path = replays_alike(c)
+    expect(expected(path, "GET docs:1"), "settled")
+    expect(expected(path, "conflicts docs:1"), 0)
+    expect(expected(path, "conflicts docs:2"), 1)
+    expect(expected(path, "conflicts docs:3"), 1)
+    check(any(step["do"] == "TRUCE.TABLE SET docs record" for step in steps_of(path, "do")), "the definition is a step")
+    os.remove(path)
+
+
+@test("kills, by the command and by others, and starts are captured")
+def _():
+    c = Cluster(dcs="us,eu", nodes=2)
+    c.client("us-1").set("a", "1")
+    c.settle()
+    c.truce("kill", "eu-1")
+    c.client("us-1").set("a", "2")
+    c.truce("start", "eu-1")
+    c.settle()
+    os.kill(c.pid("us-2"), 9)
+    c.client("eu-1").set("a", "3")
+    c.truce("start", "us-2")
+    c.settle()
+    path = replays_alike(c)
+    expect([step["kill"] for step in steps_of(path, "kill")], ["eu-1", "us-2"])
+    expect([step["start"] for step in steps_of(path, "start")], ["eu-1", "us-2"])
+    expect(expected(path, "GET a"), "3")
+    os.remove(path)
+
+
+@test("what was written before --since is there as it was, where it counts")
+def _():
+    c = cluster_with({"users": "record"})
+    us, eu = c.client("us-1"), c.client("eu-1")
+    us.hset("users:1", mapping={"name": "Alice", "town": "Graz"})
+    us.set("untouched", "x")
+    us.set("counter", "5")
+    c.settle()
+    time.sleep(0.3)
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{int(time.time() * 1000) % 1000:03d}Z"
+    time.sleep(0.1)
+    c.truce("cut", "us eu")
+    us.hset("users:1", "name", "Alice Smith")
+    eu.hset("users:1", "town", "Wien")
+    eu.incr("counter")
+    c.truce("heal")
+    c.settle()
+    path = replays_alike(c, "--since", since)
+    commands = [step["do"] for step in steps_of(path, "do")]
+    expect(commands, ["HSET users:1 name Alice town Graz", "SET counter 5", "HSET users:1 name \"Alice Smith\"", "HSET users:1 town Wien",
+                      "INCRBY counter 1"])
+    expect(expected(path, "conflicts users:1"), 1)
+    os.remove(path)
+
+
+@test("a cluster that is still cut is captured as each side has it")
+def _():
+    c = Cluster(dcs="us,eu", nodes=1)
+    c.client("us-1").set("a", "before")
+    c.settle()
+    c.truce("cut", "us eu")
+    c.client("us-1").set("a", "us")
+    c.client("eu-1").set("a", "eu")
+    path = replays_alike(c)
+    values = {step["in"]: step["is"] for step in steps_of(path, "expect") if step["expect"] == "GET a"}
+    expect(values, {"us-1": "us", "eu-1": "eu"})
+    os.remove(path)
+
+
+@test("what cannot be captured is refused in words")
+def _():
+    c = Cluster(dcs="us,eu", nodes=1)
+    code, _, err = c.run("capture", "--since", "yesterday")
+    check(code == 2 and "--since: expected a time" in err, err)
+    c.truce("down")
+    code, _, err = c.run("capture")
+    check(code == 1 and "no node runs" in err, err)
+
+
 # ---- random sessions ----
 
 TABLES = {"users": "record", "notes": "lww", "seats": "priority"}
