@@ -62,7 +62,7 @@ void engine_resolve(struct call *c);
 void engine_explain(struct call *c);
 void engine_losses(struct call *c);
 void session_losses_off(struct call *c); /* as TRUCE.LOSSES OFF, without a reply */
-void engine_log(struct call *c); /* TRUCE.LOG: what the log still has */
+void engine_log(struct call *c);         /* TRUCE.LOG: what the log still has */
 void engine_table(struct call *c);
 void engine_priority(struct call *c);
 void engine_mark(struct call *c);

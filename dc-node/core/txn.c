@@ -369,8 +369,8 @@ static bool reads_absent(struct txn *t, uint64_t hash, struct slice key) {
     return !engine_view(t->engine, engine_get_row(t->engine, hash, key), t->now_ms, &t->engine->view).n;
 }
 
-/* The last state of each row, as changes. A row that was and is absent is none; but under a context of its own a deletion counts, for who wrote it need
- * not have seen that others had deleted the row too. */
+/* The last state of each row, as changes. A row that was and is absent is none; but under a context of its own a deletion counts, for who wrote it
+ * need not have seen that others had deleted the row too. */
 static uint32_t fold(struct txn *t, struct change *changes) {
     struct txn_row **rows = xmalloc(t->rows_count * sizeof *rows);
     uint32_t n = 0;

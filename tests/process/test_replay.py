@@ -130,7 +130,8 @@ def bad_usage():
     for args, words in [([], "FILE"), ([path, path], "FILE"), ([path, "--seed", "x"], "--seed"), ([path, "--seeds", "5"], "1..1000"),
                         ([path, "--seeds", "5..3"], "1..1000"), ([path, "--jobs", "0"], "--jobs"), ([path, "--seeds", "1..2", "--trace"], "--trace"),
                         ([path, "--seeds", "1..2", "--seed", "3"], "--seed"), ([path, "--step", "--json"], "--step"),
-                        ([path, "--policy", "users"], "users"), ([path, "--policy", "users=no-such"], "handler:NAME"), ([path, "--sideways"], "--sideways"),
+                        ([path, "--policy", "users"], "users"), ([path, "--policy", "users=no-such"], "handler:NAME"),
+                        ([path, "--sideways"], "--sideways"),
                         ([path, "--handler", "/nowhere/x.so"], "/nowhere/x.so")]:
         code, out, err = truce(*args)
         expect(code, 2, f"{args}: {out}{err}")

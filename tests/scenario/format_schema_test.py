@@ -53,7 +53,8 @@ READER_ONLY = [
     r"expected a time such as \"100ms\", or a range",
     r"got -?\d+\.\d+(e\+?\d+)?$",  # 1.0 is an integer for JSON schema
 ]
-PALETTE = [None, True, -1, 0, 3, 1.5, 2.0, "", "x", "-1", "1s", "0s", "1..5", "1s..5s", "2y", "us", "any", "any us", "us > eu", "a b", "*", "1%", "$x",
+PALETTE = [None, True, -1, 0, 3, 1.5, 2.0, "", "x", "-1", "1s", "0s", "1..5", "1s..5s", "2y", "us", "any", "any us", "us > eu", "a b", "*", "1%",
+           "$x",
            [], ["us"], [1], {}, {"x": 1}]
 
 
