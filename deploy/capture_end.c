@@ -252,7 +252,7 @@ static void expect_conflicts(struct ending *e, const struct captured_row *row) {
     snprintf(text, sizeof text, "losers %.*s", (int)key.n, (const char *)key.p);
     if (any_lost && known && e->alike && !row->inexact) put_least(e, text, losers);
     snprintf(text, sizeof text, "conflicts %.*s", (int)key.n, (const char *)key.p);
-    if ((any_open || any_lost) && !row->deleted) put(e, text, open);
+    if (any_open || any_lost) put(e, text, open);
     finish_values(losers);
     finish_values(open);
 }
@@ -284,13 +284,20 @@ void capture_expect(struct capture *c, const struct local *l, const struct captu
     }
     e.alike = have_the_same(&e);
     if (e.alike && !s->apart) json_array_append_new(steps, json_pack("{s:s}", "settle", "60s"));
-    size_t first = json_array_size(steps);
+    size_t first = json_array_size(steps), unsure = 0;
     for (size_t i = 0; i < captured_rows_count(rows); i++) {
         const struct captured_row *row = captured_row_at(rows, i);
         if (!row->in_capture || (row->key.n >= 6 && memcmp(row->key.p, "truce:", 6) == 0)) continue;
+        if (row->deleted) {
+            unsure++;
+            continue;
+        }
         expect_value(&e, row->key);
         expect_conflicts(&e, row);
     }
+    if (unsure)
+        capture_note(c, "nothing is expected of %zu rows: a writer of theirs may know too early that others have deleted them, and would cover that",
+                     unsure);
     /* Where they are apart there is nothing to settle: they get time for what can arrive. */
     if (first < json_array_size(steps) && !(e.alike && !s->apart)) json_object_set_new(json_array_get(steps, first), "after", json_string("5s"));
     for (uint32_t i = 0; i < l->cluster->nodes_count; i++)

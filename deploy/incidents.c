@@ -120,8 +120,11 @@ bool parse_instant(const char *text, uint64_t *ret_ms) {
     return true;
 }
 
-/* Is there a verb of about that time that says so? */
-static bool told_of(const struct incidents *i, size_t count, const char *const *names, const char *node, uint64_t at_ms, uint64_t slack_ms) {
+#define SLACK_MS 50 /* between the clock of a log and that of a verb which waits for it */
+
+/* The verb of about that time that says so; NULL: there is none. */
+static const struct incident *told_of(const struct incidents *i, size_t count, const char *const *names, const char *node, uint64_t at_ms,
+                                      uint64_t slack_ms) {
     for (size_t k = 0; k < count; k++) {
         const struct incident *one = &i->list[k];
         size_t w;
@@ -129,9 +132,9 @@ static bool told_of(const struct incidents *i, size_t count, const char *const *
         bool named = json_array_size(one->words) == 0, verb = false;
         for (size_t v = 0; names[v]; v++) verb |= strcmp(one->verb, names[v]) == 0;
         json_array_foreach(one->words, w, word) named |= strcmp(json_string_value(word), node) == 0 || strcmp(json_string_value(word), "*") == 0;
-        if (verb && named && at_ms + slack_ms >= one->from_ms && at_ms <= one->to_ms + slack_ms) return true;
+        if (verb && named && at_ms + slack_ms >= one->from_ms && at_ms <= one->to_ms + slack_ms) return one;
     }
-    return false;
+    return NULL;
 }
 
 static json_t *one_word(const char *node) { return json_pack("[s]", node); }
@@ -158,10 +161,12 @@ static void load_log(const struct local *l, uint32_t node, struct incidents *ret
             bool known = false; /* killed by a verb between the two lines? */
             for (size_t k = 0; k < told && !known; k++)
                 known = ret->list[k].to_ms >= last_ms && ret->list[k].from_ms <= ms && told_of(ret, told, ends, name, ret->list[k].to_ms, 0);
-            if (!known) add(ret, ms > 0 ? ms - 1 : 0, ms > 0 ? ms - 1 : 0, "died", one_word(name), json_object());
+            const struct incident *start = told_of(ret, told, starts, name, ms, SLACK_MS);
+            uint64_t died_ms = (start ? start->from_ms : ms) - 1;
+            if (!known) add(ret, died_ms, died_ms, "died", one_word(name), json_object());
         }
-        if (begins && !told_of(ret, told, starts, name, ms, 2000)) add(ret, ms, ms, "started", one_word(name), json_object());
-        if (finished && runs && !told_of(ret, told, ends, name, ms, 2000)) add(ret, ms, ms, "died", one_word(name), json_object());
+        if (begins && !told_of(ret, told, starts, name, ms, SLACK_MS)) add(ret, ms, ms, "started", one_word(name), json_object());
+        if (finished && runs && !told_of(ret, told, ends, name, ms, SLACK_MS)) add(ret, ms, ms, "died", one_word(name), json_object());
         if (begins || finished) runs = begins;
         last_ms = ms;
     }

@@ -337,7 +337,8 @@ def random_sessions(first, last, length=300):
 
 @test("twenty random sessions with cuts and kills are captured and come to the same")
 def _():
-    random_sessions(0, int(os.environ.get("TRUCE_CAPTURE_SEEDS", "20")))
+    first = int(os.environ.get("TRUCE_CAPTURE_FROM", "0"))
+    random_sessions(first, first + int(os.environ.get("TRUCE_CAPTURE_SEEDS", "20")))
 
 
 if __name__ == "__main__":
