@@ -109,9 +109,31 @@ static void await_brought(struct composing *p, uint32_t from, uint32_t to) {
     p->brought[from][to] = p->event;
 }
 
+static bool relayed(const struct composing *p, uint32_t from, uint32_t to) {
+    for (uint32_t d = 0; d < p->c->cluster->dcs_count; d++)
+        if (d != from && d != to && !dcs_cut(p, from, d) && !dcs_cut(p, d, to)) return true;
+    return false;
+}
+
+/* It came through a cut all the same: a node that starts may speak before it is told. The cut is lifted for so long. */
+static void leak(struct composing *p, uint32_t from, uint32_t to) {
+    bool back = dcs_cut(p, to, from);
+    note_brought(p);
+    release_all(p);
+    put_sides(p, 1, "heal", from, back ? "|" : ">", to);
+    set_dcs_cut(p, from, to, false);
+    if (back) set_dcs_cut(p, to, from, false);
+    p->unsure[from][to] = p->unsure[to][from] = true;
+    await_brought(p, from, to);
+    put_sides(p, 0, "cut", from, back ? "|" : ">", to);
+    set_dcs_cut(p, from, to, true);
+    if (back) set_dcs_cut(p, to, from, true);
+}
+
 void bring(struct composing *p, uint32_t from, uint32_t to, size_t known) {
     if (known < p->brought[from][to]) return;
     if (dcs_cut(p, from, to)) heal_pair(p, from, to);
+    if (dcs_cut(p, from, to) && !relayed(p, from, to)) leak(p, from, to);
     await_brought(p, from, to);
 }
 
