@@ -424,36 +424,3 @@ void scenario_finish(struct scenario *s) {
     json_decref(s->file);
     *s = (struct scenario){0};
 }
-
-/* ---- what if ---- */
-bool scenario_set_policy(json_t *file, const char *table_and_policy, struct buf *why) {
-    struct slice table, policy;
-    enum policy parsed;
-    struct handler_chain chain;
-    char name[NAME_LEN_MAX + 1];
-    const char *equals = strchr(table_and_policy, '=');
-    buf_clear(why);
-    table = SLICE(table_and_policy, equals == NULL ? 0 : (size_t)(equals - table_and_policy));
-    policy = slice_text(equals == NULL ? "" : equals + 1);
-    if (equals == NULL || table.n > NAME_LEN_MAX || (!slice_equal(table, slice_text("*")) && !name_allowed(table))) {
-        buf_printf(why, "expected TABLE=POLICY, such as users=record, got \"%.100s\"", table_and_policy);
-        return false;
-    }
-    if (!policy_parse(policy, &parsed, &chain, why)) return false;
-    memcpy(name, table.p, table.n);
-    name[table.n] = '\0';
-    json_t *tables = json_object_get(file, "tables");
-    if (tables == NULL && json_is_object(file)) {
-        tables = json_object();
-        json_object_set_new(file, "tables", tables);
-    }
-    json_t *there = json_object_get(tables, name);
-    if (!json_is_object(there)) {
-        there = json_object();
-        json_object_set_new(tables, name, there);
-        there = json_object_get(tables, name);
-    }
-    json_object_set_new(there, "conflict", json_stringn((const char *)policy.p, policy.n));
-    if (parsed != POLICY_HANDLER) json_object_del(there, "settings"); /* they are the handlers' */
-    return true;
-}

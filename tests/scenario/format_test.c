@@ -658,6 +658,19 @@ Test(format, a_tables_policy_is_exchanged) {
     cr_assert(scenario_set_policy(f.json, "users=lww", &why), "tables come to be");
     cr_assert_eq(json_object_size(json_object_get(f.json, "tables")), 1);
     scenario_file_finish(&f);
+
+    with_steps("{\"dc\": \"us\", \"do\": \"TRUCE.TABLE SET users record\"}, {\"dc\": \"us\", \"do\": [\"truce.table reset users\", \"GET a\"]}, "
+               "{\"dc\": \"us\", \"do\": \"TRUCE.TABLE SET others record\"}",
+               &f);
+    cr_assert(scenario_set_policy(f.json, "users=lww", &why));
+    const char *const commands[] = {"TRUCE.TABLE SET users lww", NULL, "TRUCE.TABLE SET others record"};
+    json_t *steps = json_object_get(f.json, "steps");
+    for (size_t i = 0; i < 3; i++)
+        if (commands[i]) cr_assert_str_eq(json_string_value(json_object_get(json_array_get(steps, i), "do")), commands[i]);
+    json_t *list = json_object_get(json_array_get(steps, 1), "do");
+    cr_assert_str_eq(json_string_value(json_array_get(list, 0)), "TRUCE.TABLE SET users lww");
+    cr_assert_str_eq(json_string_value(json_array_get(list, 1)), "GET a");
+    scenario_file_finish(&f);
     buf_finish(&why);
 }
 
