@@ -278,6 +278,11 @@ static void take_interrupts(void) {
 static bool make_spaces(struct live *l, struct buf *why) {
     struct buf cannot = {0};
     if (live_spaces_init(l, &cannot)) return true;
+    if (l->left_network) {
+        buf_printf(why, "no network namespaces here (%.*s): play it without --namespaces", (int)cannot.n, (const char *)cannot.p);
+        buf_finish(&cannot);
+        return false;
+    }
     l->options.namespaces = false;
     live_note(l, MOMENT_NOTE, NODES_MAX, "no network namespaces here (%.*s): cuts are made inside the nodes", (int)cannot.n, (const char *)cannot.p);
     buf_finish(&cannot);

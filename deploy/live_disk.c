@@ -34,22 +34,24 @@ static bool write_text(const char *path, const char *text) {
     return ok;
 }
 
-/* Without the right to make namespaces, in a user namespace of its own. */
-static bool leave(int what) {
+/* Without the right to make namespaces, in a user namespace of its own, where it is root so that programs it starts may too; from there nobody comes
+ * back into the network that he left. */
+static bool leave(struct live *l, int what) {
     char map[64];
     uid_t user = getuid();
     gid_t group = getgid();
     if (unshare(what) == 0) return true;
-    if (errno != EPERM || unshare(CLONE_NEWUSER | what) != 0) return false;
-    snprintf(map, sizeof map, "%u %u 1", user, user);
+    if (errno != EPERM || unshare(CLONE_NEWUSER | what | (l->options.namespaces ? CLONE_NEWNET : 0)) != 0) return false;
+    l->left_network = l->options.namespaces;
+    snprintf(map, sizeof map, "0 %u 1", user);
     bool ok = write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/uid_map", map);
-    snprintf(map, sizeof map, "%u %u 1", group, group);
+    snprintf(map, sizeof map, "0 %u 1", group);
     return ok && write_text("/proc/self/gid_map", map);
 }
 
 bool live_hide(struct live *l, struct buf *why) {
     if (l->hidden) return true;
-    l->hidden = leave(CLONE_NEWNS) && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    l->hidden = leave(l, CLONE_NEWNS) && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
     if (!l->hidden) buf_printf(why, "%s", strerror(errno));
     return l->hidden;
 }

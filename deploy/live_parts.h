@@ -92,6 +92,7 @@ struct live {
     bool stop;         /* run() returns */
     bool looks_often;  /* lags are asked for, or samples are taken */
     bool hidden;       /* mounts are its own */
+    bool left_network; /* so that it has no other than its own */
     uint64_t start_us; /* monotonic, when the play began */
     struct live_node *nodes;
     struct live_link *links; /* [from * nodes_count + to] */

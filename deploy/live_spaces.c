@@ -41,7 +41,7 @@ static bool run_ip(struct live *l, int space, const char *lines, struct buf *why
     bool ok = child > 0 && write(in[1], lines, n) == (ssize_t)n;
     close(in[1]);
     ok = child > 0 && waitpid(child, &status, 0) == child && ok && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (!ok) buf_printf(why, "ip ended with %d: %.200s", WIFEXITED(status) ? WEXITSTATUS(status) : -1, lines);
+    if (!ok) buf_printf(why, "ip ended with %d: %.*s", WIFEXITED(status) ? WEXITSTATUS(status) : -1, (int)strcspn(lines, "\n"), lines);
     return ok;
 }
 
@@ -66,6 +66,7 @@ bool live_spaces_init(struct live *l, struct buf *why) {
     l->hub_space = l->own_net_space >= 0 ? make_space(l) : -1;
     bool ok = l->hub_space >= 0;
     if (!ok) buf_printf(why, "%s", strerror(errno));
+    ok = (!l->left_network || run_ip(l, l->own_net_space, "link set lo up\n", why)) && ok;
     ok = ok && run_ip(l, l->hub_space, "link add " BRIDGE " type bridge\nlink set " BRIDGE " up\n", why);
     for (uint32_t i = 0; ok && i < live_nodes(l); i++) {
         l->nodes[i].net_space = make_space(l);
