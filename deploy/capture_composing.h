@@ -52,8 +52,11 @@ bool dcs_cut(const struct composing *p, uint32_t from, uint32_t to); /* is every
 bool kept_apart(const struct composing *p, uint32_t from, uint32_t to, size_t e);
 /* Event `known` of DC `from` has come to DC `to`: where that is not sure, links are healed and it is waited for. */
 void bring(struct composing *p, uint32_t from, uint32_t to, size_t known);
-/* The same for all that writers of a DC knew of another until event `end`, of what is made already. */
-void bring_needed(struct composing *p, size_t end);
+/* The same for all that writers of a DC knew of another until event `end`, of what is made already; of these pairs, from and to, NULL: all. */
+struct dc_pairs {
+    bool is[DCS_MAX][DCS_MAX];
+};
+void bring_needed(struct composing *p, size_t end, const struct dc_pairs *pairs);
 /* From here on it is not sure what has come to and from these DCs. */
 void note_unsure(struct composing *p, const bool dcs[static DCS_MAX]);
 void note_brought(struct composing *p); /* where nothing stands between, all that was made so far has come */
@@ -61,11 +64,13 @@ void begin_held(struct composing *p, size_t event);
 void end_held(struct composing *p, size_t event);
 void release_all(struct composing *p);
 void heal_rest(struct composing *p); /* the replay's links are as they were ordered */
-/* cut, heal, slow, clog. */
-void take_link_incident(struct composing *p, const struct incident *i, size_t until);
+/* cut, heal, slow, clog: the index-th of all. */
+void take_link_incident(struct composing *p, const struct incidents *all, size_t index);
 
 /* ---- capture_faults.c ---- */
 uint64_t incident_ms(const struct incident *i);
+/* The first event after incident i; where there is none, all are before. */
+size_t events_until(const struct composing *p, const struct incidents *all, size_t i);
 void take_incident(struct composing *p, const struct incidents *all, size_t index);
 /* What was done before the capture begins, as far as it still counts then. */
 void take_earlier(struct composing *p, const struct incidents *all);

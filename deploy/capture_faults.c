@@ -65,19 +65,29 @@ static void put_data(struct composing *p, uint64_t after_ms, const struct incide
     put_step(p, after_ms, step);
 }
 
-/* The first event after things were brought together again. */
-static size_t mended_before(const struct composing *p, const struct incidents *all, size_t i) {
+size_t events_until(const struct composing *p, const struct incidents *all, size_t i) {
     size_t e = p->event;
-    while (i < all->count && !mends(&all->list[i])) i++;
-    while (e < p->c->count && (i == all->count || stamp_ms(p->c->events[e].event.stamp) <= incident_ms(&all->list[i]))) e++;
+    while (e < p->c->count && (i >= all->count || stamp_ms(p->c->events[e].event.stamp) <= incident_ms(&all->list[i]))) e++;
     return e;
+}
+
+/* Before nodes stop: what their DCs know of others, and others of them, until they go on has come. */
+static void bring_before_stop(struct composing *p, const struct incidents *all, size_t index) {
+    const struct cluster *c = p->c->cluster;
+    for (uint32_t n = 0; n < c->nodes_count; n++) {
+        struct dc_pairs pairs = {0};
+        size_t i = index + 1;
+        if (!names(p, &all->list[index], n) || !p->running[n]) continue;
+        while (i < all->count && !(mends(&all->list[i]) && !is_verb(&all->list[i], "heal") && names(p, &all->list[i], n))) i++;
+        for (uint32_t d = 0; d < c->dcs_count; d++) pairs.is[d][c->nodes[n].dc] = pairs.is[c->nodes[n].dc][d] = true;
+        bring_needed(p, events_until(p, all, i), &pairs);
+    }
 }
 
 void take_incident(struct composing *p, const struct incidents *all, size_t index) {
     const struct incident *i = &all->list[index];
-    size_t until = mended_before(p, all, index);
     if (is_verb(i, "cut") || is_verb(i, "heal") || is_verb(i, "slow") || is_verb(i, "clog")) {
-        take_link_incident(p, i, until);
+        take_link_incident(p, all, index);
         return;
     }
     if (is_verb(i, "table")) return;
@@ -85,7 +95,7 @@ void take_incident(struct composing *p, const struct incidents *all, size_t inde
         capture_note(p->c, "%s is left out: the writes come in the order that their stamps gave them", i->verb);
         return;
     }
-    if (!mends(i)) bring_needed(p, until);
+    if (!mends(i)) bring_before_stop(p, all, index);
     note_brought(p);
     release_all(p); /* who is silent for long counts as cut: nothing is held back over a fault */
     uint64_t after_ms = gap_until(p, incident_ms(i), mends(i) ? 1 : CALM_MS);
@@ -113,7 +123,7 @@ void take_earlier(struct composing *p, const struct incidents *all) {
     while (end < all->count && incident_ms(&all->list[end]) < p->start_ms) end++;
     for (size_t i = 0; i < end; i++) {
         const struct incident *one = &all->list[i];
-        if (is_verb(one, "cut") || is_verb(one, "slow") || is_verb(one, "clog") || is_verb(one, "heal")) take_link_incident(p, one, p->event);
+        if (is_verb(one, "cut") || is_verb(one, "slow") || is_verb(one, "clog") || is_verb(one, "heal")) take_link_incident(p, all, i);
     }
     for (uint32_t n = 0; n < p->c->cluster->nodes_count; n++) {
         const char *state = state_of(p, all, end, n);

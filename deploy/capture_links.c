@@ -97,54 +97,76 @@ void heal_rest(struct composing *p) {
 
 /* ---- waits ---- */
 
+static bool both_run(const struct composing *p, uint32_t a, uint32_t b) {
+    const struct cluster_dc *dcs = p->c->cluster->dcs;
+    return p->running[dcs[a].first_node] && p->running[dcs[b].first_node];
+}
+
 /* What `from` has made so far is in `to`, as far as links allow. */
 static void await_brought(struct composing *p, uint32_t from, uint32_t to) {
     char text[2 * NAME_LEN_MAX + 32];
-    const struct cluster_dc *dcs = p->c->cluster->dcs;
-    bool run = p->running[dcs[from].first_node] && p->running[dcs[to].first_node];
-    if (!p->unsure[from][to] || dcs_cut(p, from, to) || p->clogged[from][to] || !run) return;
+    if (!p->unsure[from][to] || dcs_cut(p, from, to) || p->clogged[from][to] || !both_run(p, from, to)) return;
     snprintf(text, sizeof text, "backlog %s > %s", dc_name(p, from), dc_name(p, to));
     put_step(p, 0, json_pack("{s:s, s:i, s:s}", "expect", text, "at_most", 0, "within", "60s"));
     p->unsure[from][to] = false;
     p->brought[from][to] = p->event;
 }
 
+/* What flows one way needs the other for its acknowledgements. */
+static bool joined(const struct composing *p, uint32_t a, uint32_t b) { return !dcs_cut(p, a, b) && !dcs_cut(p, b, a); }
+
 static bool relayed(const struct composing *p, uint32_t from, uint32_t to) {
     for (uint32_t d = 0; d < p->c->cluster->dcs_count; d++)
-        if (d != from && d != to && !dcs_cut(p, from, d) && !dcs_cut(p, d, to)) return true;
+        if (d != from && d != to && joined(p, from, d) && joined(p, d, to)) return true;
     return false;
 }
 
-/* It came through a cut all the same: a node that starts may speak before it is told. The cut is lifted for so long. */
+/* It came through a cut all the same: before that took hold, or a node that starts had spoken before it was told. The cut is lifted for so long. */
 static void leak(struct composing *p, uint32_t from, uint32_t to) {
-    bool back = dcs_cut(p, to, from);
+    bool there = dcs_cut(p, from, to), back = dcs_cut(p, to, from);
+    const char *mark = there && back ? "|" : ">";
+    uint32_t a = there ? from : to, b = there ? to : from;
     note_brought(p);
     release_all(p);
-    put_sides(p, 1, "heal", from, back ? "|" : ">", to);
-    set_dcs_cut(p, from, to, false);
+    put_sides(p, 1, "heal", a, mark, b);
+    if (there) set_dcs_cut(p, from, to, false);
     if (back) set_dcs_cut(p, to, from, false);
     p->unsure[from][to] = p->unsure[to][from] = true;
     await_brought(p, from, to);
-    put_sides(p, 0, "cut", from, back ? "|" : ">", to);
-    set_dcs_cut(p, from, to, true);
+    put_sides(p, 0, "cut", a, mark, b);
+    if (there) set_dcs_cut(p, from, to, true);
     if (back) set_dcs_cut(p, to, from, true);
 }
 
 void bring(struct composing *p, uint32_t from, uint32_t to, size_t known) {
     if (known < p->brought[from][to]) return;
-    if (dcs_cut(p, from, to)) heal_pair(p, from, to);
-    if (dcs_cut(p, from, to) && !relayed(p, from, to)) leak(p, from, to);
+    if (!p->unsure[from][to] && !dcs_cut(p, from, to)) return;
+    if (!joined(p, from, to)) heal_pair(p, from, to);
+    if (!joined(p, from, to) && !relayed(p, from, to) && both_run(p, from, to)) leak(p, from, to);
     await_brought(p, from, to);
 }
 
-void bring_needed(struct composing *p, size_t end) {
+/* Does event e know something that these pairs have yet to bring? */
+static bool lacks(const struct composing *p, size_t e, const struct dc_pairs *pairs) {
+    uint32_t to = p->c->events[e].dc;
+    for (uint32_t from = 0; from < p->c->cluster->dcs_count; from++) {
+        if (from == to || (pairs && !pairs->is[from][to])) continue;
+        size_t known = capture_latest_known(p->c, e, from);
+        if (known != SIZE_MAX && known < p->event && known >= p->brought[from][to]) return true;
+    }
+    return false;
+}
+
+void bring_needed(struct composing *p, size_t end, const struct dc_pairs *pairs) {
     const struct capture *c = p->c;
-    for (size_t e = p->event; e < end; e++)
+    for (size_t e = p->event; e < end; e++) {
+        uint32_t to = c->events[e].dc;
+        if (!lacks(p, e, pairs)) continue;
         for (uint32_t from = 0; from < c->cluster->dcs_count; from++) {
-            uint32_t to = c->events[e].dc;
             size_t known = from == to ? SIZE_MAX : capture_latest_known(c, e, from);
             if (known != SIZE_MAX && known < p->event) bring(p, from, to, known);
         }
+    }
 }
 
 /* ---- what is held back ---- */
@@ -190,7 +212,7 @@ void begin_held(struct composing *p, size_t event) {
     for (; p->next_held < p->held.count && p->held.list[p->next_held].first <= event; p->next_held++) {
         const struct held_back *h = &p->held.list[p->next_held];
         if (h->last < event || dcs_cut(p, h->from, h->to) || partly_cut(p)) continue;
-        bring_needed(p, h->last + 1); /* nothing is to be waited for while something is held back */
+        bring_needed(p, h->last + 1, NULL); /* nothing is to be waited for while something is held back */
         if (dcs_cut(p, h->from, h->to) || partly_cut(p)) continue;
         hold_back(p, 4 * BRINGS_MS, h->from, h->to);
         p->held_from[h->from][h->to] = h->first;
@@ -280,14 +302,44 @@ static void cut_rest(struct composing *p, const struct incident *i, uint64_t lea
     buf_finish(&text);
 }
 
-void take_link_incident(struct composing *p, const struct incident *i, size_t until) {
+static struct dc_pairs pairs_of(const struct composing *p, const struct sides *s) {
+    const struct cluster *c = p->c->cluster;
+    struct dc_pairs pairs = {0};
+    for (uint32_t a = 0; a < c->nodes_count; a++)
+        for (uint32_t b = 0; b < c->nodes_count; b++) {
+            if (!s->a[a] || !s->b[b]) continue;
+            pairs.is[c->nodes[a].dc][c->nodes[b].dc] = pairs.is[c->nodes[b].dc][c->nodes[a].dc] = true;
+        }
+    return pairs;
+}
+
+/* The next heal of a link that is cut. */
+static size_t healed_by(const struct composing *p, const struct incidents *all, size_t cut, const struct sides *s) {
+    size_t i = cut + 1;
+    for (; i < all->count; i++) {
+        struct sides healed = {0};
+        struct buf text = {0};
+        bool meets = is_verb(&all->list[i], "heal") && everywhere(&all->list[i]);
+        if (!meets && is_verb(&all->list[i], "heal") && sides_of(p, &all->list[i], &healed, &text))
+            for (uint32_t n = 0; n < p->c->cluster->nodes_count; n++) meets |= (healed.a[n] || healed.b[n]) && (s->a[n] || s->b[n]);
+        buf_finish(&text);
+        if (meets) break;
+    }
+    return i;
+}
+
+void take_link_incident(struct composing *p, const struct incidents *all, size_t index) {
+    const struct incident *i = &all->list[index];
     struct sides s = {0};
     struct buf text = {0};
     bool known = (is_verb(i, "heal") && everywhere(i)) || sides_of(p, i, &s, &text), lazy = known && whole_dcs(p, &s) && !p->slow_count;
     uint32_t n = p->c->cluster->nodes_count;
     buf_finish(&text);
     if (!known) return;
-    if (is_verb(i, "cut")) bring_needed(p, until); /* what its writers know of each other while it lasts has come */
+    if (is_verb(i, "cut")) { /* what its writers know of each other while it lasts has come */
+        struct dc_pairs pairs = pairs_of(p, &s);
+        bring_needed(p, events_until(p, all, healed_by(p, all, index, &s)), &pairs);
+    }
     if (is_verb(i, "cut") || is_verb(i, "heal")) order(p, i, &s, is_verb(i, "cut"));
     if (is_verb(i, "heal") && lazy) return; /* it came together some time later: when somebody needs it */
     note_brought(p);
@@ -301,9 +353,9 @@ void take_link_incident(struct composing *p, const struct incident *i, size_t un
     for (uint32_t k = 0; k < n * n; k++) set_cut(p, k / n, k % n, p->ordered[k]);
     if (is_verb(i, "slow")) p->slow[p->slow_count++] = i;
     if (is_verb(i, "heal")) {
-        bool all[DCS_MAX];
-        memset(all, true, sizeof all);
+        bool every[DCS_MAX];
+        memset(every, true, sizeof every);
         p->slow_count = 0;
-        note_unsure(p, all);
+        note_unsure(p, every);
     }
 }
