@@ -32,7 +32,7 @@ struct run;
     X(capture, "[TITLE]", "since out",                                                                                                               \
       "what happened to the cluster, as a scenario: its writes, each knowing what it knew, its cuts and kills, and what came of it")                 \
     X(replay, "FILE", "seed seeds jobs keep no-shrink trace step hash policy handler force report live namespaces port-base",                        \
-      "play a scenario (schemas/scenario.schema.json) in the simulator: does everything hold that it expects?")                                      \
+      "play a scenario (dc-node/scenario/SCENARIOS.md) in the simulator: does everything hold that it expects?")                                     \
     X(help, "[VERB]", "", "this text")                                                                                                               \
     X(version, "", "", "the version")
 
@@ -41,7 +41,7 @@ struct run;
     X(json, false, "", "answer with one JSON object")                                                                                                \
     X(dcs, true, "us,eu,ap", "names of the DCs (default us,eu,ap)")                                                                                  \
     X(nodes, true, "N", "nodes of each DC (default 2)")                                                                                              \
-    X(port_base, true, "P", "clients connect at P+1, P+2 ..., nodes at P+101 ... (default 7400)")                                                    \
+    X(port_base, true, "P", "clients connect at P+1, P+2 ..., nodes at P+101 ... (default 7400; replay --live: 7600)")                               \
     X(fsync, true, "yes|no", "answer a write when it is on disk (default yes)")                                                                      \
     X(memory_mb, true, "N", "memory of each node for rows, queues and buffers (default 256)")                                                        \
     X(watch, false, "", "again every second, until Ctrl-C")                                                                                          \
