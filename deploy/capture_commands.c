@@ -207,7 +207,8 @@ static enum row_before row_before(const struct command_maker *m, struct slice ke
 
 /* Where others may have deleted the row already, there is nothing to delete: it is made first. */
 static void put_delete(struct command_maker *m, struct slice key) {
-    if (!m->exact) simple(m, "SET", key, "deleted");
+    const struct captured_row *row = captured_row(m->rows, key);
+    if (!m->exact || (row && row->older)) simple(m, "SET", key, "deleted");
     simple(m, "DEL", key, NULL);
 }
 

@@ -19,6 +19,7 @@ struct composing {
     size_t event;                  /* the next */
     const struct captured *before; /* the event that was the last step; NULL: something else was */
     uint64_t *done_ms;             /* by event: when it is done, of now_ms */
+    char base_label[32];           /* of the last write of the base; empty: there is none */
     json_t *barriers;              /* names of tables that may refuse writes */
     bool running[NODES_MAX];
     bool inexact;

@@ -107,6 +107,12 @@ static bool knows_just_that(struct composing *p, size_t event) {
     return just;
 }
 
+static json_t *knows_of(const struct composing *p, size_t event) {
+    json_t *knows = capture_knows(p->c, event);
+    if (json_array_size(knows) == 0 && p->base_label[0]) json_array_append_new(knows, json_string(p->base_label));
+    return knows;
+}
+
 static void put_commands(struct composing *p, size_t event, json_t *commands, uint64_t least) {
     const struct captured *e = &p->c->events[event], *before = p->before;
     await_barriers(p, e);
@@ -119,7 +125,7 @@ static void put_commands(struct composing *p, size_t event, json_t *commands, ui
     json_t *step = json_pack("{s:s}", leads ? "dc" : "node", leads ? dc_name(p, e->dc) : node->name);
     json_object_set(step, "do", json_array_size(commands) == 1 ? json_array_get(commands, 0) : commands);
     json_object_set_new(step, "label", json_string(e->label));
-    if (!defines(commands)) json_object_set_new(step, "knows", capture_knows(p->c, event));
+    if (!defines(commands)) json_object_set_new(step, "knows", knows_of(p, event));
     put_step(p, after, step);
     p->done_ms[event] = p->now_ms;
     p->before = e;
@@ -140,6 +146,20 @@ static void put_event(struct composing *p, size_t event) {
 }
 /* ---- all of it ---- */
 
+/* One after the other, and before everything: who knows nothing else knows this. */
+static void put_base(struct composing *p, const json_t *base) {
+    size_t i;
+    json_t *one;
+    json_array_foreach(base, i, one) {
+        json_t *step = json_copy(one);
+        if (p->base_label[0]) json_object_set_new(step, "knows", json_pack("[s]", p->base_label));
+        snprintf(p->base_label, sizeof p->base_label, "base_%zu", i + 1);
+        json_object_set_new(step, "label", json_string(p->base_label));
+        put_step(p, i ? BRINGS_MS : 0, step);
+    }
+    if (json_array_size(base)) put_step(p, 0, json_pack("{s:s}", "settle", "60s"));
+}
+
 static void compose(struct composing *p, const struct incidents *all) {
     size_t i = 0, e = 0;
     while (i < all->count && incident_ms(&all->list[i]) < p->start_ms) i++;
@@ -156,7 +176,7 @@ static void compose(struct composing *p, const struct incidents *all) {
     heal_rest(p);
 }
 
-void capture_steps(struct capture *c, const struct captured_rows *rows, const struct incidents *incidents, uint64_t start_ms,
+void capture_steps(struct capture *c, const struct captured_rows *rows, const struct incidents *incidents, const json_t *base, uint64_t start_ms,
                    struct captured_steps *ret) {
     struct composing *p = xcalloc(1, sizeof *p);
     uint32_t n = c->cluster->nodes_count;
@@ -168,6 +188,7 @@ void capture_steps(struct capture *c, const struct captured_rows *rows, const st
     for (uint32_t i = 0; i < n; i++) p->running[i] = true;
     p->maker = command_maker_create(c, rows);
     held_backs_find(c, rows, &p->held);
+    put_base(p, base);
     compose(p, incidents);
     *ret = (struct captured_steps){.steps = p->steps, .inexact = p->inexact};
     memcpy(ret->running, p->running, sizeof ret->running);

@@ -16,7 +16,11 @@ struct held_backs {
 /* Where it is possible: what a node needs meanwhile must not be made meanwhile. */
 void held_backs_find(const struct capture *c, const struct captured_rows *rows, struct held_backs *ret);
 
-/* The steps, up to the last event. Incidents are of the whole history; those before the capture count as its beginning. The
+/* capture_base.c: for rows that are older than the log what is still there of their beginning: a list of {"dc", "do"}. The caller owns it. */
+struct local;
+json_t *capture_base(struct capture *c, const struct local *l, const struct captured_rows *rows);
+
+/* The steps, up to the last event. `base` comes first. Incidents are of the whole history; those before the capture count as its beginning. The
  * caller owns the list. */
 struct captured_steps {
     json_t *steps;
@@ -24,7 +28,7 @@ struct captured_steps {
     bool apart;              /* links are cut at the end */
     bool inexact;            /* some writers may know more of their rows than they did */
 };
-void capture_steps(struct capture *c, const struct captured_rows *rows, const struct incidents *incidents, uint64_t start_ms,
+void capture_steps(struct capture *c, const struct captured_rows *rows, const struct incidents *incidents, const json_t *base, uint64_t start_ms,
                    struct captured_steps *ret);
 
 /* capture_file.c: datacenters, tables, links and the cluster's settings, as D/cluster.json has them. False: *why. */

@@ -36,14 +36,6 @@ static uint64_t start_of(const struct capture *c, const struct incidents *i, uin
     return c->count ? stamp_ms(c->events[0].event.stamp) : 0;
 }
 
-static void note_trimmed(struct capture *c) {
-    for (uint32_t o = 0; o < c->runs_count; o++)
-        if (c->runs[o].first > 1) {
-            capture_note(c, "the log no longer has the earliest events: rows begin with what the first of theirs left");
-            return;
-        }
-}
-
 /* Title, where it comes from, and what is different here. */
 static void put_about(const struct capture *c, json_t *file) {
     struct buf about = {0};
@@ -63,9 +55,10 @@ static json_t *compose(struct run *r, struct capture *c, const struct incidents 
     }
     struct captured_rows *rows = rows_of_capture(c);
     struct captured_steps steps;
-    note_trimmed(c);
-    capture_steps(c, rows, incidents, start_of(c, incidents, since_ms), &steps);
+    json_t *base = capture_base(c, &r->local, rows);
+    capture_steps(c, rows, incidents, base, start_of(c, incidents, since_ms), &steps);
     capture_expect(c, &r->local, rows, &steps, steps.steps);
+    json_decref(base);
     put_about(c, file);
     json_object_set_new(file, "steps", steps.steps);
     captured_rows_destroy(rows);
