@@ -1,19 +1,18 @@
 #include "cluster.h"
+#include "file.h"
 #include "shown.h"
 #include "text.h"
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#define FILE_BYTES_MAX (16u * 1024 * 1024)
-#define PLACE_MAX      256
-#define MIB            (UINT64_C(1024) * 1024)
-#define DAY_MS         (UINT64_C(24) * 60 * 60 * 1000)
+#define FILE_MIB_MAX 16
+#define PLACE_MAX    256
+#define MIB          (UINT64_C(1024) * 1024)
+#define DAY_MS       (UINT64_C(24) * 60 * 60 * 1000)
 
 /* ---- what is wrong, and where ---- */
 struct loader {
@@ -427,17 +426,9 @@ static uint64_t hash_definitions(const struct cluster *c) {
 }
 
 /* ---- the file ---- */
-static bool not_json(const char *name, const json_error_t *error, struct buf *why) {
-    buf_clear(why);
-    buf_printf(why, "%s:%d:%d: ", name, error->line, error->column);
-    for (const char *p = error->text; *p != '\0'; p++) buf_u8(why, (uint8_t)*p < 0x20 ? '?' : (uint8_t)*p);
-    return false;
-}
-
 bool cluster_parse(const char *name, struct slice json, struct cluster *ret, struct buf *why) {
-    json_error_t error;
-    json_t *root = json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (root == NULL) return not_json(name, &error, why);
+    json_t *root = file_json(name, json, why);
+    if (root == NULL) return false;
     struct loader l = {.file = name, .c = xcalloc(1, sizeof *l.c), .why = why};
     bool ok = load_root(&l, root);
     if (ok) {
@@ -457,29 +448,9 @@ void cluster_finish(struct cluster *c) {
     memset(c, 0, sizeof *c);
 }
 
-static bool read_whole(const char *path, struct buf *out, struct buf *why) {
-    FILE *f = fopen(path, "rb");
-    size_t n = 0;
-    if (f != NULL) {
-        do {
-            n = fread(buf_reserve(out, 65536), 1, 65536, f);
-            out->n += n;
-        } while (n > 0 && out->n <= FILE_BYTES_MAX);
-    }
-    bool ok = f != NULL && !ferror(f);
-    buf_clear(why);
-    if (!ok) buf_printf(why, "%s: %s", path, strerror(errno));
-    if (ok && out->n > FILE_BYTES_MAX) {
-        buf_printf(why, "%s: expected at most 16 MiB", path);
-        ok = false;
-    }
-    if (f != NULL) fclose(f);
-    return ok;
-}
-
 bool cluster_load(const char *path, struct cluster *ret, struct buf *why) {
     struct buf text = {0};
-    bool ok = read_whole(path, &text, why) && cluster_parse(path, buf_slice_of(&text), ret, why);
+    bool ok = file_read(path, FILE_MIB_MAX, &text, why) && cluster_parse(path, buf_slice_of(&text), ret, why);
     buf_finish(&text);
     return ok;
 }

@@ -41,7 +41,7 @@ PURE_SYMBOLS_BANNED = re.compile(
 # Of the pure rooms, what runs in the outer world: handlers from files, and the processes of their admission check.
 OUTER = re.compile(r"^conflict/(handler_load|admission|check_\w+)\.[ch]$")
 GENERATED = ["version.h", "handler_texts.h", "report_texts.h"]  # by the build
-FILE_READERS = {"schemas": ["cluster.c"]}  # reads the cluster file
+FILE_READERS = {"schemas": ["file.c"]}  # reads the files of clusters and of scenarios
 BANNED_CALLS = re.compile(r"\b(sprintf|vsprintf|strcpy|strcat|stpcpy|gets|strtok|alloca|tmpnam|mktemp)\s*\(")
 BANNED_WORDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|not (yet )?implemented|\b(placeholder|lorem ipsum)\b", re.IGNORECASE)
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(work|root|home/\w+)/|/tmp/b-")
