@@ -107,7 +107,7 @@ void engine_destroy(struct engine *e) {
     origins_destroy(e->origins);
     struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context, &e->owed};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) vv_finish(vectors[i]);
-    for (uint32_t i = 0; i < RETAINED_STEPS; i++) vv_finish(&e->retained[i].upto);
+    for (uint32_t i = 0; i < e->log_marks_count; i++) vv_finish(&e->log_marks[i].vv);
     struct buf *bufs[] = {&e->row_bytes,       &e->body,     &e->text, &e->page,        &e->own_bodies, &e->loss_bytes,
                           &e->tombstone_after, &e->identity, &e->view, &e->definitions, &e->absent};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_finish(bufs[i]);
@@ -131,23 +131,30 @@ static void trim_upto(struct engine *e, const struct vv *v) {
     }
 }
 
+static uint64_t retained_bytes(const struct engine *e) { return e->cluster->log_bytes_max / 4; }
+
+/* Marks in the log, of which the oldest kept is the latest that lies far enough back. */
+static void mark_log(struct engine *e) {
+    struct log_mark *m = e->log_marks;
+    uint64_t step = retained_bytes(e) / (LOG_MARKS - 2), now = e->count.log_bytes;
+    if (e->log_marks_count && now - m[e->log_marks_count - 1].log_bytes <= step) return;
+    while (e->log_marks_count == LOG_MARKS || (e->log_marks_count > 1 && now - m[1].log_bytes >= retained_bytes(e))) {
+        vv_finish(&m[0].vv);
+        memmove(m, m + 1, --e->log_marks_count * sizeof *m);
+    }
+    m[e->log_marks_count] = (struct log_mark){.log_bytes = now};
+    vv_copy(&m[e->log_marks_count++].vv, &e->vv);
+}
+
 /* What everybody has, and rows hold, may go; a quarter of the budget stays, for nodes that come back with less than they had. */
 static void trim_log(struct engine *e) {
-    uint64_t kept_bytes = e->cluster->log_bytes_max / 4;
-    struct retained *last = e->retained_count ? &e->retained[e->retained_count - 1] : NULL;
-    if (!last || (e->count.log_bytes - last->log_bytes > kept_bytes / (RETAINED_STEPS - 1) && e->retained_count < RETAINED_STEPS)) {
-        last = &e->retained[e->retained_count++];
-        last->log_bytes = e->count.log_bytes;
-    }
-    vv_copy(&last->upto, bug(e, BUG_TRIM_EARLY) ? &e->flushed_vv : &e->stable);
-    vv_meet(&last->upto, &e->flushed_vv);
-    while (e->retained_count && e->count.log_bytes - e->retained[0].log_bytes >= kept_bytes) {
-        trim_upto(e, &e->retained[0].upto);
-        vv_finish(&e->retained[0].upto);
-        e->retained_count--;
-        memmove(e->retained, e->retained + 1, e->retained_count * sizeof *e->retained);
-        e->retained[e->retained_count] = (struct retained){0};
-    }
+    struct vv upto = {0};
+    for (uint32_t i = 0; i < e->log_marks_count; i++)
+        if (e->count.log_bytes - e->log_marks[i].log_bytes >= retained_bytes(e)) vv_copy(&upto, &e->log_marks[i].vv);
+    if (!bug(e, BUG_TRIM_EARLY)) vv_meet(&upto, &e->stable);
+    vv_meet(&upto, &e->flushed_vv);
+    trim_upto(e, &upto);
+    vv_finish(&upto);
 }
 
 static void flushed(struct engine *e) {
@@ -269,6 +276,7 @@ const struct engine_updates *engine_updates(struct engine *e) {
         e->ack_early_held = bug(e, BUG_ACK_EARLY) && !e->ack_early_held;
         if (!e->ack_early_held) engine_close_own_block(e);
         links_updates(e);
+        mark_log(e);
         if (flush_is_due(e)) start_flush(e);
         collect_commit(e);
     }

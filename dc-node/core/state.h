@@ -23,7 +23,7 @@
 #define FORWARDS_MAX        1024u        /* requests of one session under way to the leader */
 #define FORWARD_TIMEOUT_US  5000000u
 #define FLUSH_ALL_KEYS      2000u /* deleted per step by FLUSHALL */
-#define RETAINED_STEPS      16u
+#define LOG_MARKS           16u
 #define DOT_BYTES_MAX       (1 + NAME_LEN_MAX + 3 + 8 + 10)
 
 /* Blocks of one origin that wait for their deps, or for smaller numbers. */
@@ -215,11 +215,11 @@ struct engine {
     int64_t middle_ahead_ms;
     uint64_t stable_ms; /* the least clock of all nodes when they reported what `stable` is of: no write of an earlier clock can still arrive */
     struct vv stable, flushed_vv, freezing_vv, trimmed;
-    struct retained {       /* of what may go from the log, what is kept for nodes that come back with less */
-        uint64_t log_bytes; /* as of when it may go */
-        struct vv upto;
-    } retained[RETAINED_STEPS]; /* oldest first */
-    uint32_t retained_count;
+    struct log_mark { /* how much was in the log when this was applied */
+        uint64_t log_bytes;
+        struct vv vv;
+    } log_marks[LOG_MARKS]; /* oldest first */
+    uint32_t log_marks_count;
 
     /* coming back with less (engine_return.c) */
     bool owing;     /* this run began with less than it had, and has not got it back: its reports do not count */
