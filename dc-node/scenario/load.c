@@ -137,6 +137,14 @@ void client_send(struct load_client *c) {
     c->words_count = 0;
 }
 
+void client_wait_acked(struct load_client *c) {
+    if (!c->load->options.ack) return;
+    client_word(c, "WAIT");
+    client_number(c, c->load->options.ack);
+    client_word(c, "1000");
+    client_send(c);
+}
+
 void client_say(struct load_client *c, ...) {
     va_list words;
     va_start(words, c);

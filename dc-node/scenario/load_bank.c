@@ -97,21 +97,6 @@ static void replies(struct load_client *c) {
 
 /* ---- at rest ---- */
 
-static bool account_holds(struct load *l, const struct rest_answer *a, struct buf *why, int64_t *sum) {
-    const struct tally *t = tally_of(l, a->key);
-    bool exact = tallies_exact(l);
-    int64_t balance;
-    if (!reply_number(a->reply, &balance)) {
-        buf_printf(why, "%s:%u is no number at %s", l->options.prefix, a->key, load_node_name(l, a->node));
-        return false;
-    }
-    *sum += balance;
-    if (load_policy(l) == POLICY_HANDLER || tally_holds(t, exact, balance)) return true;
-    buf_printf(why, "%s:%u holds %" PRId64 " at %s: ", l->options.prefix, a->key, balance, load_node_name(l, a->node));
-    tally_expected(t, exact, why);
-    return false;
-}
-
 static bool check(struct load *l, struct buf *why) {
     const struct tallies *t = l->book->memory;
     struct rest r;
@@ -119,7 +104,11 @@ static bool check(struct load *l, struct buf *why) {
     bool holds = rest_begin(&r, l, why);
     for (uint32_t i = 0; holds && i < t->count; i++) rest_ask_all(&r, i, "HGET", COLUMN);
     holds = holds && rest_wait(&r, why);
-    for (uint32_t i = 0; holds && i < r.answers_count; i++) holds = account_holds(l, r.answers[i], why, &sums[r.answers[i]->node]);
+    for (uint32_t i = 0; holds && i < r.answers_count; i++) {
+        int64_t balance;
+        holds = tally_row_holds(l, r.answers[i], "holds", &balance, why);
+        if (holds) sums[r.answers[i]->node] += balance;
+    }
     for (uint32_t i = 0; holds && adds_up(l) && i < NODES_MAX; i++) {
         if (!r.nodes[i] || sums[i] == 0) continue;
         buf_printf(why, "at %s all accounts together hold %" PRId64 ", not 0: part of a transfer is missing", load_node_name(l, i), sums[i]);

@@ -6,32 +6,6 @@
 #define COLUMN        "n"
 #define KEYS_TOGETHER 128u
 
-/* ---- tallies, of `bank` too ---- */
-
-void tallies_remember(struct load_book *b) { b->memory = xcalloc(1, sizeof(struct tallies)); }
-
-void tallies_forget(struct load_book *b) {
-    struct tallies *t = b->memory;
-    free(t->list);
-    free(t);
-}
-
-void tallies_join(struct load *l) {
-    struct tallies *t = l->book->memory;
-    if (l->options.keys <= t->count) return;
-    t->list = xrealloc(t->list, l->options.keys * sizeof *t->list);
-    memset(t->list + t->count, 0, (l->options.keys - t->count) * sizeof *t->list);
-    t->count = l->options.keys;
-}
-
-void tally_expected(const struct tally *t, bool exact, struct buf *out) {
-    if (exact)
-        buf_printf(out, "expected %" PRId64 " to %" PRId64 " (%" PRId64 " was answered; without an answer: +%" PRId64 ", %" PRId64 ")",
-                   t->ok + t->less, t->ok + t->more, t->ok, t->more, t->less);
-    else
-        buf_printf(out, "expected %" PRId64 " to %" PRId64 ", which is all that was ever asked for", t->lowest, t->highest);
-}
-
 /* ---- clients ---- */
 
 enum { PHASE_READ, PHASE_WRITE };
@@ -63,11 +37,7 @@ static void operation(struct load_client *c) {
     if (hash) client_word(c, COLUMN);
     client_number(c, s->amount);
     client_send(c);
-    if (!c->load->options.ack) return;
-    client_word(c, "WAIT");
-    client_number(c, c->load->options.ack);
-    client_word(c, "1000");
-    client_send(c);
+    client_wait_acked(c);
 }
 
 /* Nobody ever sees more than all increments together. */
@@ -99,36 +69,19 @@ static void replies(struct load_client *c) {
 
 /* ---- at rest ---- */
 
-static bool key_holds(struct load *l, const struct rest_answer *a, struct buf *why) {
-    const struct tally *t = tally_of(l, a->key);
-    bool exact = tallies_exact(l);
+static bool ask_counter(struct rest *r, uint32_t key) {
+    if (tally_of(r->load, key)->asked == 0) return false;
+    rest_ask_all(r, key, key % 2 ? "HGET" : "GET", key % 2 ? COLUMN : NULL);
+    return true;
+}
+
+static bool counter_holds(struct load *l, const struct rest_answer *a, void *arg, struct buf *why) {
     int64_t value;
-    if (!reply_number(a->reply, &value)) {
-        buf_printf(why, "%s:%u is no number at %s", l->options.prefix, a->key, load_node_name(l, a->node));
-        return false;
-    }
-    if (load_policy(l) == POLICY_HANDLER || tally_holds(t, exact, value)) return true;
-    buf_printf(why, "%s:%u is %" PRId64 " at %s: ", l->options.prefix, a->key, value, load_node_name(l, a->node));
-    tally_expected(t, exact, why);
-    return false;
+    return tally_row_holds(l, a, "is", &value, why);
 }
 
 static bool check(struct load *l, struct buf *why) {
-    const struct tallies *t = l->book->memory;
-    struct rest r;
-    bool holds = rest_begin(&r, l, why);
-    for (uint32_t key = 0; holds && key < t->count;) {
-        for (uint32_t asked = 0; key < t->count && asked < KEYS_TOGETHER; key++) {
-            if (t->list[key].asked == 0) continue;
-            rest_ask_all(&r, key, key % 2 ? "HGET" : "GET", key % 2 ? COLUMN : NULL);
-            asked++;
-        }
-        holds = rest_wait(&r, why);
-        for (uint32_t i = 0; holds && i < r.answers_count; i++) holds = key_holds(l, r.answers[i], why);
-        rest_clear(&r);
-    }
-    rest_finish(&r);
-    return holds;
+    return rest_each(l, ((struct tallies *)l->book->memory)->count, KEYS_TOGETHER, ask_counter, counter_holds, NULL, why);
 }
 
 static bool written(struct load_book *b, uint32_t key, struct slice value) {

@@ -50,6 +50,8 @@ void client_word(struct load_client *c, const char *text); /* of a longer one */
 void client_key(struct load_client *c, uint32_t key);
 void client_number(struct load_client *c, int64_t number);
 void client_send(struct load_client *c);
+/* After a write: the WAIT that `ack` asks for, if it does. */
+void client_wait_acked(struct load_client *c);
 /* Goes over to another node, with the next command. */
 void client_move(struct load_client *c, uint32_t node);
 
@@ -137,6 +139,10 @@ void rest_ask_all(struct rest *r, uint32_t key, const char *command, const char 
 bool rest_wait(struct rest *r, struct buf *why);
 void rest_clear(struct rest *r); /* what was answered */
 void rest_finish(struct rest *r);
+/* Each key in turn, `together` at one time: `ask` asks about it, or says false where nothing is to be known; `holds` looks at each answer. */
+typedef bool rest_asks(struct rest *r, uint32_t key);
+typedef bool rest_holds(struct load *l, const struct rest_answer *a, void *arg, struct buf *why);
+bool rest_each(struct load *l, uint32_t keys, uint32_t together, rest_asks *ask, rest_holds *holds, void *arg, struct buf *why);
 
 /* TRUCE.EXPLAIN key JSON: each value in the row (live), and in its journal, but no deletions. False: it is no such reply. */
 typedef void explained(void *arg, struct slice value, bool live);

@@ -24,11 +24,7 @@ static void operation(struct load_client *c) {
     }
     client_send(c);
     buf_finish(&text);
-    if (c->phase == PHASE_READ || !c->load->options.ack) return;
-    client_word(c, "WAIT");
-    client_number(c, c->load->options.ack);
-    client_word(c, "1000");
-    client_send(c);
+    if (c->phase == PHASE_WRITE) client_wait_acked(c);
 }
 
 static void replies(struct load_client *c) {

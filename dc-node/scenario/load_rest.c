@@ -111,6 +111,19 @@ void rest_finish(struct rest *r) {
     r->answers = NULL;
 }
 
+bool rest_each(struct load *l, uint32_t keys, uint32_t together, rest_asks *ask, rest_holds *look, void *arg, struct buf *why) {
+    struct rest r;
+    bool holds = rest_begin(&r, l, why);
+    for (uint32_t key = 0; holds && key < keys;) {
+        for (uint32_t asked = 0; key < keys && asked < together; key++) asked += ask(&r, key);
+        holds = rest_wait(&r, why);
+        for (uint32_t i = 0; holds && i < r.answers_count; i++) holds = look(l, r.answers[i], arg, why);
+        rest_clear(&r);
+    }
+    rest_finish(&r);
+    return holds;
+}
+
 /* ---- TRUCE.EXPLAIN ---- */
 
 /* Rows of workloads never end, and say so beside their values where rows merge. */

@@ -127,11 +127,7 @@ static void operation(struct load_client *c) {
     }
     s->index = c->phase == PHASE_ADD ? add_member(c, s->key) : k->list[client_draw(c, k->count)];
     say_member(c, commands[c->phase], s->key, s->index);
-    if (c->phase > PHASE_REMOVE || !c->load->options.ack) return;
-    client_word(c, "WAIT");
-    client_number(c, c->load->options.ack);
-    client_word(c, "1000");
-    client_send(c);
+    if (c->phase <= PHASE_REMOVE) client_wait_acked(c);
 }
 
 static void look(struct load_client *c, uint32_t key, const redisReply *r) {

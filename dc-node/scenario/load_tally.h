@@ -1,4 +1,4 @@
-/* A number that only grows and shrinks by known amounts: between which bounds it is. */
+/* Numbers that only grow and shrink by known amounts: between which bounds each is. The memory of `counters` and `bank`. */
 #pragma once
 #include "load_parts.h"
 
@@ -42,3 +42,5 @@ void tallies_join(struct load *l);
 static inline struct tally *tally_of(const struct load *l, uint32_t key) { return &((struct tallies *)l->book->memory)->list[key]; }
 /* Increments add up, and none may be lost: of tables that merge. */
 static inline bool tallies_exact(const struct load *l) { return load_policy(l) == POLICY_MERGE && !l->options.loses; }
+/* Of a row's number, which is left in *ret, as a node tells it at rest. `verb`: "is", "holds". */
+bool tally_row_holds(struct load *l, const struct rest_answer *a, const char *verb, int64_t *ret, struct buf *why);
