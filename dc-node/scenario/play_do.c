@@ -104,7 +104,7 @@ static void keep_label(struct doing *d, struct dot dot) {
         join_known(p, d->step, &context);
     else
         vv_copy(&context, &d->before);
-    vv_raise(&context, dot.origin, dot.n);
+    if (dot.n) vv_raise(&context, dot.origin, dot.n);
     if (p->labels_count == p->labels_cap) {
         p->labels_cap = p->labels_cap ? p->labels_cap * 2 : 16;
         p->labels = xrealloc(p->labels, p->labels_cap * sizeof *p->labels);
@@ -178,7 +178,9 @@ static void told_after(void *arg, uint32_t number, struct slice resp) {
     struct doing *d = arg;
     struct dot dot = {0};
     uint64_t count = take_token(d, resp, &d->after) ? new_events(d, &dot) : 0;
-    if (count == 0 && d->after.len) play_note(d->play, d->step, "it made no event: the label %s stays unknown", d->step->label);
+    if (count == 0 && d->after.len)
+        play_note(d->play, d->step, "it made no event: the label %s %s", d->step->label,
+                  d->step->knows_given ? "stands for what it knew" : "stays unknown");
     const struct words *command = d->queued ? &d->queued[0] : &d->words;
     uint32_t key = d->step->knows_given ? 3 : 1;
     if (count > 1 && key < command->argc) { /* others write too */
@@ -186,7 +188,7 @@ static void told_after(void *arg, uint32_t number, struct slice resp) {
         asks_send(&d->play->asks, play_ask_client(d->play, d->node), argv, 3, ASK_PATIENCE_US, explained, d, 0);
         return;
     }
-    if (count) keep_label(d, dot);
+    if (count || d->step->knows_given) keep_label(d, dot); /* what made no event hands on what it would have known */
     doing_ends(d);
 }
 
@@ -255,10 +257,12 @@ static void replied(void *arg, uint32_t number, struct slice resp) {
         tell_reply(d, resp);
         put_reply(d->play, d->step, f.value);
         hold_against(d, &f);
-        if (d->step->label && !reply_error_text(f.value))
+        if (d->step->label && !reply_error_text(f.value)) {
             ask_on_the_side(d, (const char *const[]){"TRUCE.TOKEN"}, 1, told_after);
-        else
+        } else {
+            if (d->step->label && d->step->knows_given) keep_label(d, (struct dot){0});
             doing_ends(d);
+        }
     }
     finding_finish(&f);
 }
