@@ -65,6 +65,8 @@ void begin_held(struct composing *p, size_t event);
 void end_held(struct composing *p, size_t event);
 void release_all(struct composing *p);
 void heal_rest(struct composing *p); /* the replay's links are as they were ordered */
+/* Before which event a cut took hold: before those, just before it was ordered, that nobody on the other side knows of until it is healed. */
+size_t cut_position(const struct composing *p, const struct incidents *all, size_t index);
 /* cut, heal, slow, clog: the index-th of all. */
 void take_link_incident(struct composing *p, const struct incidents *all, size_t index);
 

@@ -328,6 +328,27 @@ static size_t healed_by(const struct composing *p, const struct incidents *all, 
     return i;
 }
 
+#define EARLY_MS 500u /* so much before it was ordered a cut may take hold */
+
+size_t cut_position(const struct composing *p, const struct incidents *all, size_t index) {
+    const struct capture *c = p->c;
+    const struct incident *i = &all->list[index];
+    struct sides s = {0};
+    struct buf text = {0};
+    size_t at = events_until(p, all, index);
+    bool known = sides_of(p, i, &s, &text);
+    buf_finish(&text);
+    if (!known) return at;
+    struct dc_pairs pairs = pairs_of(p, &s);
+    size_t end = events_until(p, all, healed_by(p, all, index, &s));
+    for (; at > p->event && stamp_ms(c->events[at - 1].event.stamp) + EARLY_MS > i->to_ms; at--) {
+        uint32_t from = c->events[at - 1].dc;
+        for (size_t e = at; e < end; e++)
+            if (pairs.is[from][c->events[e].dc] && capture_knew(c, e, at - 1)) return at;
+    }
+    return at;
+}
+
 void take_link_incident(struct composing *p, const struct incidents *all, size_t index) {
     const struct incident *i = &all->list[index];
     struct sides s = {0};

@@ -165,14 +165,15 @@ static void compose(struct composing *p, const struct incidents *all) {
     while (i < all->count && incident_ms(&all->list[i]) < p->start_ms) i++;
     while (e < p->c->count && p->c->events[e].base) put_event(p, e++);
     take_earlier(p, all);
-    while (e < p->c->count || i < all->count) {
+    p->event = e;
+    for (; i < all->count; i++) {
+        size_t at = is_verb(&all->list[i], "cut") ? cut_position(p, all, i) : events_until(p, all, i);
+        while (e < at) put_event(p, e++);
         p->event = e;
-        bool incident = i < all->count && (e == p->c->count || incident_ms(&all->list[i]) <= stamp_ms(p->c->events[e].event.stamp));
-        if (incident)
-            take_incident(p, all, i++);
-        else
-            put_event(p, e++);
+        take_incident(p, all, i);
     }
+    while (e < p->c->count) put_event(p, e++);
+    p->event = e;
     heal_rest(p);
 }
 
