@@ -34,7 +34,7 @@ void values_join(struct load *l) {
 
 /* ---- texts ---- */
 
-static void text_of(const struct values *v, uint32_t index, struct buf *out) {
+void values_text(const struct values *v, uint32_t index, struct buf *out) {
     const struct value *w = &v->list[index];
     size_t from = out->n;
     buf_printf(out, "%s-%u", w->load, index + 1);
@@ -58,7 +58,7 @@ uint32_t values_add(struct load_client *c, uint32_t key, bool removes, struct bu
     v->list[index].place = k->count;
     k->list[k->count++] = index;
     if (ret_text) {
-        text_of(v, index, ret_text);
+        values_text(v, index, ret_text);
         buf_u8(ret_text, 0);
     }
     return index;
@@ -73,7 +73,7 @@ bool values_find(const struct values *v, uint32_t key, struct slice text, uint32
     if (number == 0 || number > v->count) return false;
     uint32_t index = (uint32_t)number - 1;
     struct buf made = {0};
-    text_of(v, index, &made);
+    values_text(v, index, &made);
     bool same = v->list[index].key == key && !v->list[index].removes && slice_equal(buf_slice_of(&made), text);
     buf_finish(&made);
     if (same) *ret = index;
@@ -82,9 +82,15 @@ bool values_find(const struct values *v, uint32_t key, struct slice text, uint32
 
 void values_name(const struct load *l, uint32_t index, struct buf *out) {
     const struct value *w = &values_of(l)->list[index];
+    bool many = l->book->kind == LOAD_SETS || l->book->kind == LOAD_CARTS;
     char time[32];
-    buf_printf(out, "%s-%u, %s by client %u at %s, %s", w->load, index + 1, w->removes ? "a removal" : "written", w->client + 1,
-               load_node_name(l, w->node), load_time(w->invoked_us, time));
+    buf_printf(out, "%s%s-%u", l->book->kind == LOAD_CARTS ? "the item " : "", w->load, index + 1);
+    if (many) buf_printf(out, " of %s:%u", l->options.prefix, w->key);
+    buf_printf(out, ", %s by client %u at %s, %s",
+               many         ? "added"
+               : w->removes ? "a removal"
+                            : "written",
+               w->client + 1, load_node_name(l, w->node), load_time(w->invoked_us, time));
 }
 
 /* ---- what replies tell ---- */
@@ -127,26 +133,63 @@ bool values_written(struct load_book *b, uint32_t key, struct slice text) {
 
 /* ---- at rest ---- */
 
-struct looking {
-    struct load *load;
-    uint32_t key;
-    bool *present; /* by value */
-    bool foreign;
-    struct buf text;
-};
+struct looking looking_begin(struct load *l, const struct rest_answer *a, bool *present) {
+    const struct value_key *of = &values_of(l)->keys[a->key];
+    for (uint32_t i = 0; i < of->count; i++) present[of->list[i]] = false;
+    return (struct looking){.load = l, .key = a->key, .present = present};
+}
 
-static void on_explained(void *arg, struct slice value, bool live) {
-    struct looking *k = arg;
+void looking_foreign(struct looking *k, struct slice text) {
+    if (k->foreign.n == 0) buf_put(&k->foreign, text.p, text.n < 64 ? text.n : 64);
+}
+
+void looking_at(struct looking *k, struct slice text, bool foreign) {
     struct values *v = values_of(k->load);
     uint32_t index;
-    if (values_find(v, k->key, value, &index)) {
+    if (values_find(v, k->key, text, &index)) {
         k->present[index] = true;
         v->list[index].seen = true;
-    } else if (!k->foreign) {
-        k->foreign = true;
-        buf_put(&k->text, value.p, value.n < 64 ? value.n : 64);
+    } else if (foreign) {
+        looking_foreign(k, text);
     }
 }
+
+bool looking_explained(struct looking *k, const struct rest_answer *a, explained *told, const char *wrote, struct buf *why) {
+    const struct load *l = k->load;
+    const char *node = load_node_name(l, a->node);
+    bool tells = rest_explained(a, told, k);
+    if (!tells) buf_printf(why, "%s does not explain %s:%u", node, l->options.prefix, a->key);
+    if (!tells || k->foreign.n == 0 || load_policy(l) == POLICY_HANDLER) return tells;
+    buf_printf(why, "%s:%u holds \"%.*s\" at %s, which nobody %s", l->options.prefix, a->key, (int)k->foreign.n, (const char *)k->foreign.p, node,
+               wrote);
+    return false;
+}
+
+bool values_ask_explained(struct rest *r, uint32_t key) {
+    if (values_of(r->load)->keys[key].count == 0) return false;
+    rest_ask_all(r, key, "TRUCE.EXPLAIN", "JSON");
+    return true;
+}
+
+bool values_each_row(struct load *l, rest_asks *ask, rest_holds *holds, struct buf *why) {
+    const struct values *v = values_of(l);
+    bool *present = xcalloc(v->count + 1, sizeof *present), all = rest_each(l, v->keys_count, KEYS_TOGETHER, ask, holds, present, why);
+    free(present);
+    return all;
+}
+
+bool values_none_refused_seen(const struct load *l, struct buf *why) {
+    const struct values *v = values_of(l);
+    for (uint32_t i = 0; i < v->count; i++)
+        if (v->list[i].outcome == WENT_FAILED && v->list[i].seen) {
+            values_name(l, i, why);
+            buf_text(why, ", was refused, but it was read");
+            return false;
+        }
+    return true;
+}
+
+static void on_explained(void *arg, struct slice value, bool live) { looking_at(arg, value, true); }
 
 /* Values that were answered and are nowhere: each needs a write without an answer that may have replaced it. */
 static bool accounted(struct load *l, const struct rest_answer *a, const bool *present, struct buf *why) {
@@ -167,51 +210,13 @@ static bool accounted(struct load *l, const struct rest_answer *a, const bool *p
     return false;
 }
 
-static bool key_holds(struct load *l, const struct rest_answer *a, bool *present, struct buf *why) {
-    struct looking k = {.load = l, .key = a->key, .present = present};
-    const struct value_key *of = &values_of(l)->keys[a->key];
-    for (uint32_t i = 0; i < of->count; i++) present[of->list[i]] = false;
-    bool holds = rest_explained(a, on_explained, &k);
-    if (!holds)
-        buf_printf(why, "%s does not explain %s:%u", load_node_name(l, a->node), l->options.prefix, a->key);
-    else if (k.foreign && load_policy(l) != POLICY_HANDLER) {
-        buf_printf(why, "%s:%u holds \"%.*s\" at %s, which nobody wrote there", l->options.prefix, a->key, (int)k.text.n, (const char *)k.text.p,
-                   load_node_name(l, a->node));
-        holds = false;
-    } else if (!l->options.loses) {
-        holds = accounted(l, a, present, why);
-    }
-    buf_finish(&k.text);
+static bool key_holds(struct load *l, const struct rest_answer *a, void *arg, struct buf *why) {
+    struct looking k = looking_begin(l, a, arg);
+    bool holds = looking_explained(&k, a, on_explained, "wrote there", why) && (l->options.loses || accounted(l, a, k.present, why));
+    buf_finish(&k.foreign);
     return holds;
 }
 
-static bool none_failed_seen(const struct load *l, struct buf *why) {
-    const struct values *v = values_of(l);
-    for (uint32_t i = 0; i < v->count; i++)
-        if (v->list[i].outcome == WENT_FAILED && v->list[i].seen) {
-            values_name(l, i, why);
-            buf_text(why, ", was refused, but it was read");
-            return false;
-        }
-    return true;
-}
-
 bool values_check(struct load *l, struct buf *why) {
-    struct values *v = values_of(l);
-    struct rest r;
-    if (!rest_begin(&r, l, why)) return false;
-    bool *present = xcalloc(v->count + 1, sizeof *present), holds = true;
-    for (uint32_t key = 0; holds && key < v->keys_count;) {
-        for (uint32_t asked = 0; key < v->keys_count && asked < KEYS_TOGETHER; key++) {
-            if (v->keys[key].count == 0) continue;
-            rest_ask_all(&r, key, "TRUCE.EXPLAIN", "JSON");
-            asked++;
-        }
-        holds = rest_wait(&r, why);
-        for (uint32_t i = 0; holds && i < r.answers_count; i++) holds = key_holds(l, r.answers[i], present, why);
-        rest_clear(&r);
-    }
-    rest_finish(&r);
-    free(present);
-    return holds && none_failed_seen(l, why);
+    return values_each_row(l, values_ask_explained, key_holds, why) && values_none_refused_seen(l, why);
 }
