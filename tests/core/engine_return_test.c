@@ -46,6 +46,22 @@ static void started(struct hand *h, uint32_t node) {
     hand_client(h, node, node + 1);
 }
 
+/* What was on its disk is gone, and its host knows. */
+static void wiped(struct hand *h, uint32_t node, uint32_t a, uint32_t b) {
+    gone(h, node, a, b);
+    hand_wipe(h, node);
+    h->returning[node] = true;
+    started(h, node);
+}
+
+/* All that are under way between two nodes. */
+static void lose_events(struct hand *h, uint32_t from, uint32_t to) {
+    for (int at; (at = hand_find(h, from, to, MESSAGE_EVENTS)) >= 0;) {
+        struct buf lost = hand_take(h, at);
+        buf_finish(&lost);
+    }
+}
+
 static bool status_has(struct hand *h, uint32_t node, const char *part) {
     struct buf text = {0};
     engine_status(h->engines[node], &text);
@@ -64,10 +80,7 @@ Test(comes_back, wiped_leader, .description = "A leader whose disk was wiped tak
     ASK(h, US, "SET a 1", "+OK");
     ASK(h, EU, "SADD s x y", ":2");
     pass(h, 6000); /* stable and flushed */
-    gone(h, US, EU, US2);
-    hand_wipe(h, US);
-    h->returning[US] = true;
-    started(h, US);
+    wiped(h, US, EU, US2);
     ASK(h, US, "GET a", "-LOADING us-1 has lost what its disk had, and asks the other nodes for it: none has answered");
     ASK(h, US, "PING", "+PONG");
     cr_assert(status_has(h, US, "\"returning\":true"));
@@ -107,10 +120,7 @@ Test(comes_back, one_away, .description = "Whoever cannot be reached is waited f
     struct hand *h = three();
     ASK(h, US, "SET a 1", "+OK");
     pass(h, 1000);
-    gone(h, US2, EU, US);
-    hand_wipe(h, US2);
-    h->returning[US2] = true;
-    started(h, US2);
+    wiped(h, US2, EU, US);
     pass(h, 10000);
     cr_assert(engine_returning(h->engines[US2]));
     hand_link(h, US2, US);
@@ -125,24 +135,14 @@ Test(comes_back, owed_is_gone, .description = "What it owes is not waited for wh
     hand_unlink(h, US2, US);
     ASK(h, US, "SET a 1", "+OK");
     pass(h, 500); /* eu-1 has it, us-2 does not */
-    gone(h, US, EU, US2);
-    hand_wipe(h, US);
-    h->returning[US] = true;
-    started(h, US);
+    wiped(h, US, EU, US2);
     hand_link(h, EU, US);
     for (int i = 0; i < 4; i++) { /* eu-1 says what it has, and its events never come */
         hand_tick(h, 100000);
-        int at;
-        while ((at = hand_find(h, EU, US, MESSAGE_EVENTS)) >= 0) {
-            struct buf lost = hand_take(h, at);
-            buf_finish(&lost);
-        }
+        lose_events(h, EU, US);
         hand_flow(h);
     }
-    gone(h, EU, US, US2);
-    hand_wipe(h, EU);
-    h->returning[EU] = true;
-    started(h, EU);
+    wiped(h, EU, US, US2);
     hand_link(h, EU, US);
     hand_link(h, EU, US2);
     hand_link(h, US2, US);
@@ -160,15 +160,9 @@ Test(comes_back, cut_on_the_way, .description = "Who is cut off before it has go
     struct hand *h = three();
     ASK(h, US, "SET a 1", "+OK");
     pass(h, 1000);
-    gone(h, EU, US, US2);
-    hand_wipe(h, EU);
-    h->returning[EU] = true;
-    started(h, EU);
+    wiped(h, EU, US, US2);
     hand_link(h, EU, US);
-    for (int at; (at = hand_find(h, US, EU, MESSAGE_EVENTS)) >= 0;) { /* none on the way */
-        struct buf lost = hand_take(h, at);
-        buf_finish(&lost);
-    }
+    lose_events(h, US, EU);
     hand_tick(h, 200000);
     for (int at; (at = hand_find(h, US, EU, MESSAGE_HEARTBEAT)) >= 0;) { /* it learns what there is */
         struct buf beat = hand_take(h, at);
@@ -190,10 +184,7 @@ Test(comes_back, report_of_now, .description = "Nothing becomes stable by what a
     struct hand *h = three();
     ASK(h, US, "SET a 1", "+OK");
     pass(h, 1000);
-    gone(h, US2, EU, US);
-    hand_wipe(h, US2);
-    h->returning[US2] = true;
-    started(h, US2);
+    wiped(h, US2, EU, US);
     ASK(h, EU, "SET b 1", "+OK");
     hand_step(h, US, (struct input){.type = INPUT_LINK_UP, .peer = US2, .run = engine_run(h->engines[US2])});
     struct message m = {.type = MESSAGE_HEARTBEAT};
@@ -236,7 +227,6 @@ Test(comes_back, fence,
     ASK(h, US, "SET a 1", "+OK");
     pass(h, 1000);
     gone(h, EU, US, US2);
-    struct buf why = {0};
     hand_wipe(h, EU);
     started(h, EU); /* nobody told it, and it reaches nobody */
     ASK(h, EU, "SET a 2", "+OK");
@@ -248,16 +238,12 @@ Test(comes_back, fence,
     cr_assert(status_has(h, US, "are not applied: its node began them without what all nodes had"));
     cr_assert(status_has(h, EU, "has seen more of this node than it had when it began to write"));
     ASK(h, US, "GET a", "$1 1");
-    gone(h, EU, US, US2);
-    hand_wipe(h, EU);
-    h->returning[EU] = true;
-    started(h, EU);
+    wiped(h, EU, US, US2);
     hand_link(h, EU, US);
     hand_link(h, EU, US2);
     pass(h, 2000);
     ASK(h, EU, "GET a", "$1 1");
     same(h);
-    buf_finish(&why);
     hand_close(h);
 }
 
