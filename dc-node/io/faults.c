@@ -6,6 +6,7 @@
 
 #define DELAY_US_MAX  3600000000u
 #define REPLAY_US_MAX 20000000u /* a frame comes again within this */
+#define LENGTH_BYTES  4u        /* before each frame */
 
 struct held_frame {
     struct held_frame *next;
@@ -109,7 +110,9 @@ static void hold(struct faults *all, struct fault *f, struct slice frame, uint64
     if (happens(all, f->slow.repeat_ppm)) hold_copy(f, frame, due(all, f, frame.n, now_us));
     if (happens(all, f->slow.replay_ppm)) hold_copy(f, frame, now_us + prng_below(&all->prng, REPLAY_US_MAX))->replayed = true;
     struct held_frame *h = hold_copy(f, frame, due(all, f, frame.n, now_us));
-    if (happens(all, f->slow.corrupt_ppm)) h->bytes[prng_below(&all->prng, h->n)] ^= (uint8_t)(1 + prng_below(&all->prng, 255));
+    /* Not in its length: that would take what follows for itself, until it is whole. */
+    if (happens(all, f->slow.corrupt_ppm) && h->n > LENGTH_BYTES)
+        h->bytes[LENGTH_BYTES + prng_below(&all->prng, h->n - LENGTH_BYTES)] ^= (uint8_t)(1 + prng_below(&all->prng, 255));
 }
 
 void faults_hold(struct faults *all, uint32_t peer, struct slice frames, uint64_t now_us) {

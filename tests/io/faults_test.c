@@ -235,7 +235,7 @@ Test(faults, what_is_replayed_holds_up_nothing_when_a_link_is_healed) {
 
 static void take_bytes(void *arg, uint32_t peer, struct slice frame) { buf_put(&got, frame.p, frame.n); }
 
-Test(faults, a_corrupted_frame_differs_in_one_byte) {
+Test(faults, a_corrupted_frame_differs_in_one_byte_behind_its_length) {
     const uint8_t whole[5] = {1, 0, 0, 0, 'x'};
     told("TRUCE.FAULT SLOW eu CORRUPT 1000000ppm");
     hold(eu1, "x", 0);
@@ -244,6 +244,7 @@ Test(faults, a_corrupted_frame_differs_in_one_byte) {
     int differ = 0;
     for (int i = 0; i < 5; i++) differ += got.p[i] != whole[i];
     cr_assert_eq(differ, 1);
+    cr_assert_arr_eq(got.p, whole, 4);
 }
 
 Test(faults, frames_overtake_each_other_where_that_was_ordered) {
