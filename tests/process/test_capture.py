@@ -59,7 +59,8 @@ def cluster_with(tables, dcs="us,eu", nodes=1, **settings):
         for n in range(1, nodes + 1):
             port += 1
             datacenters[dc]["nodes"][str(n)] = {"client": f"127.0.0.1:{port}", "peer": f"127.0.0.1:{port + 100}"}
-    content = {"cluster": "captured", "fsync": False, "datacenters": datacenters, "tables": {t: {"conflict": p} for t, p in tables.items()}, **settings}
+    policies = {t: {"conflict": p} for t, p in tables.items()}
+    content = {"cluster": "captured", "fsync": False, "datacenters": datacenters, "tables": policies, **settings}
     with open(os.path.join(cluster.dir, "cluster.json"), "w", encoding="utf-8") as f:
         json.dump(content, f)
     cluster.truce("up")
