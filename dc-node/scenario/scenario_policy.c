@@ -25,7 +25,10 @@ static void set_in_steps(json_t *steps, const char *table, struct slice policy) 
     size_t i, k;
     json_array_foreach(steps, i, step) {
         json_t *command = json_object_get(step, "do"), *other = with_policy(command, table, policy);
-        if (other != NULL) json_object_set_new(step, "do", other);
+        if (other != NULL) {
+            json_object_set_new(step, "do", other);
+            continue;
+        }
         if (!json_is_array(command)) continue;
         json_array_foreach(command, k, one) {
             other = with_policy(one, table, policy);
