@@ -15,7 +15,7 @@ xxhash.XXH3_64bits.restype = ctypes.c_uint64
 xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 
 
-def frame(kind, payload, version=2, length=None, checksum=None):
+def frame(kind, payload, version=3, length=None, checksum=None):
     """A frame of schemas/message.h."""
     body = bytes([version, kind]) + payload
     end = struct.pack("<Q", xxhash.XXH3_64bits(body, len(body)) if checksum is None else checksum)
