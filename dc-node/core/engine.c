@@ -122,15 +122,6 @@ void engine_destroy(struct engine *e) {
 
 /* ---- flushes and trims ---- */
 
-static void trim_upto(struct engine *e, const struct vv *v) {
-    for (origin_ref o = 0; o < v->len; o++) {
-        if (vv_get(v, o) <= vv_get(&e->trimmed, o)) continue;
-        vv_set(&e->trimmed, o, vv_get(v, o));
-        GROW(e->trims, e->trims_count, e->trims_cap);
-        e->trims[e->trims_count++] = (struct log_trim){o, vv_get(v, o)};
-    }
-}
-
 static uint64_t retained_bytes(const struct engine *e) { return e->cluster->log_bytes_max / 4; }
 
 /* Marks in the log, of which the oldest kept is the latest that lies far enough back. */
@@ -153,7 +144,12 @@ static void trim_log(struct engine *e) {
         if (e->count.log_bytes - e->log_marks[i].log_bytes >= retained_bytes(e)) vv_copy(&upto, &e->log_marks[i].vv);
     if (!bug(e, BUG_TRIM_EARLY)) vv_meet(&upto, &e->stable);
     vv_meet(&upto, &e->flushed_vv);
-    trim_upto(e, &upto);
+    for (origin_ref o = 0; o < upto.len; o++) {
+        if (vv_get(&upto, o) <= vv_get(&e->trimmed, o)) continue;
+        vv_set(&e->trimmed, o, vv_get(&upto, o));
+        GROW(e->trims, e->trims_count, e->trims_cap);
+        e->trims[e->trims_count++] = (struct log_trim){o, vv_get(&upto, o)};
+    }
     vv_finish(&upto);
 }
 

@@ -256,6 +256,12 @@ static uint32_t replicas_with(const struct engine *e, struct dot d) {
     return n;
 }
 
+static void block(struct call *c, uint32_t replicas, uint64_t timeout_ms) {
+    c->session->wait_replicas = replicas;
+    c->session->wait_deadline_us = timeout_ms ? c->engine->now.mono_us + timeout_ms * 1000 : 0;
+    c->engine->waits++;
+}
+
 void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms) {
     struct session *s = c->session;
     struct engine *e = c->engine;
@@ -265,9 +271,7 @@ void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms) {
         return;
     }
     s->wait = WAIT_REPLICAS;
-    s->wait_replicas = replicas;
-    s->wait_deadline_us = timeout_ms ? e->now.mono_us + timeout_ms * 1000 : 0;
-    e->waits++;
+    block(c, replicas, timeout_ms);
 }
 
 /* DCs other than this one with a node that has all of it on disk. */
@@ -280,33 +284,25 @@ static uint32_t dcs_with(const struct engine *e, const struct vv *v) {
     return n;
 }
 
-static bool token_is_here(struct engine *e, struct slice token, uint32_t dcs) {
+/* KNOWN: all that the token covers is here, and in so many other DCs; BEYOND: not so far. */
+static enum context_known find_token(struct engine *e, struct slice token, uint32_t dcs) {
     struct vv covered = {0};
-    bool here = inbox_parse_context(e, token, &covered) == CONTEXT_KNOWN && dcs_with(e, &covered) >= dcs;
+    enum context_known known = inbox_parse_context(e, token, &covered);
+    if (known == CONTEXT_KNOWN && dcs_with(e, &covered) < dcs) known = CONTEXT_BEYOND;
     vv_finish(&covered);
-    return here;
+    return known;
 }
 
 void session_wait_token(struct call *c, struct slice token, uint32_t dcs, uint64_t timeout_ms) {
-    struct session *s = c->session;
-    struct engine *e = c->engine;
-    struct vv parsed = {0};
-    bool malformed = inbox_parse_context(e, token, &parsed) == CONTEXT_MALFORMED;
-    vv_finish(&parsed);
-    if (malformed) {
-        reply_error(c->reply, "ERR the token is no version vector: take it from TRUCE.TOKEN");
-        return;
+    switch (find_token(c->engine, token, dcs)) {
+    case CONTEXT_MALFORMED: reply_error(c->reply, "ERR the token is no version vector: take it from TRUCE.TOKEN"); return;
+    case CONTEXT_KNOWN: reply_integer(c->reply, 1); return;
+    case CONTEXT_BEYOND: break;
     }
-    if (token_is_here(e, token, dcs)) {
-        reply_integer(c->reply, 1);
-        return;
-    }
-    buf_clear(&s->wait_token);
-    buf_put(&s->wait_token, token.p, token.n);
-    s->wait = WAIT_TOKEN;
-    s->wait_replicas = dcs;
-    s->wait_deadline_us = timeout_ms ? e->now.mono_us + timeout_ms * 1000 : 0;
-    e->waits++;
+    buf_clear(&c->session->wait_token);
+    buf_put(&c->session->wait_token, token.p, token.n);
+    c->session->wait = WAIT_TOKEN;
+    block(c, dcs, timeout_ms);
 }
 
 void session_flush_all(struct call *c) {
@@ -392,7 +388,7 @@ static void look_at_wait(struct engine *e, struct session_entry *se) {
     }
     if (s->wait != WAIT_REPLICAS && s->wait != WAIT_TOKEN) return;
     bool token = s->wait == WAIT_TOKEN, over = s->wait_deadline_us && e->now.mono_us >= s->wait_deadline_us;
-    uint32_t n = token ? token_is_here(e, buf_slice_of(&s->wait_token), s->wait_replicas) : replicas_with(e, s->last_write);
+    uint32_t n = token ? find_token(e, buf_slice_of(&s->wait_token), s->wait_replicas) == CONTEXT_KNOWN : replicas_with(e, s->last_write);
     if (n < (token ? 1 : s->wait_replicas) && !over) return;
     struct reply reply = reply_to(se);
     reply_integer(&reply, n);

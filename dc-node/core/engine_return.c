@@ -22,22 +22,23 @@ bool engine_returning(const struct engine *e) { return e->returning; }
 
 /* ---- what is known of peers' runs ---- */
 
+static bool is_run_of(struct engine *e, origin_ref o, uint32_t peer) {
+    const struct cluster_node *n = &e->cluster->nodes[peer];
+    return engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node;
+}
+
 /* A node has its own events before anybody else has them. */
 static bool lacks_own(struct engine *e, uint32_t peer, const struct vv *theirs) {
-    const struct cluster_node *n = &e->cluster->nodes[peer];
     for (origin_ref o = 0; o < origins_count(e->origins); o++)
-        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node && vv_get(&e->vv, o) > vv_get(theirs, o))
-            return true;
+        if (is_run_of(e, o, peer) && vv_get(&e->vv, o) > vv_get(theirs, o)) return true;
     return false;
 }
 
 /* What a node sent in earlier runs, does not have any more, and nobody has applied is lost with it. Applied later, it would come after what was taken
  * for stable by the reports of a run that does not have it. */
 static void forget_what_is_lost(struct engine *e, uint32_t peer, const struct message *m) {
-    const struct cluster_node *n = &e->cluster->nodes[peer];
     for (origin_ref o = 0; o < origins_count(e->origins); o++)
-        if (engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node &&
-            origins_get(e->origins, o)->incarnation != m->heartbeat.incarnation)
+        if (is_run_of(e, o, peer) && origins_get(e->origins, o)->incarnation != m->heartbeat.incarnation)
             engine_forget_waiting(e, o, vv_get(&m->heartbeat.vv, o));
 }
 
@@ -127,7 +128,8 @@ void return_tick(struct engine *e) {
     handlers_sweep(e);
 }
 
-uint64_t return_missing(const struct engine *e) {
+/* Events. */
+static uint64_t missing(const struct engine *e) {
     uint64_t n = 0;
     for (origin_ref o = 0; o < e->owed.len; o++)
         if (vv_get(&e->owed, o) > vv_get(&e->vv, o)) n += vv_get(&e->owed, o) - vv_get(&e->vv, o);
@@ -139,7 +141,7 @@ void return_refuse(struct engine *e, struct reply *reply) {
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) met |= e->links[i].met;
     const char *name = e->cluster->nodes[e->self].name;
     if (met)
-        reply_error(reply, "LOADING %s takes back what its disk has lost: %llu events are to come", name, (unsigned long long)return_missing(e));
+        reply_error(reply, "LOADING %s takes back what its disk has lost: %llu events are to come", name, (unsigned long long)missing(e));
     else
         reply_error(reply, "LOADING %s has lost what its disk had, and asks the other nodes for it: none has answered", name);
 }

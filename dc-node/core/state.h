@@ -446,7 +446,6 @@ bool return_take_report(struct engine *e, uint32_t peer, const struct message *m
 enum knows return_knows(const struct engine *e, uint32_t peer);
 void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message *m); /* what the peer knows of this node */
 void return_tick(struct engine *e);
-uint64_t return_missing(const struct engine *e); /* events */
 void return_refuse(struct engine *e, struct reply *reply);
 /* The first event of a run is to be applied. True: it must not be. */
 bool return_fences(struct engine *e, const struct event *first);
