@@ -1,4 +1,5 @@
 /* What a cluster has at the end of a capture, as expectations of its scenario. */
+#include "../schemas/shown.h"
 #include "capture_steps.h"
 #include "client.h"
 #include "process.h"
@@ -12,23 +13,7 @@
 #define REST_TRIES     100   /* of 100 ms: so long may nodes be under way to each other */
 #define SOON_MS        60000 /* a row that ends so soon may read as absent when it is asked for again */
 
-/* As scenarios show bytes: text as it is, else with \x escapes. */
-static json_t *bytes_json(const redisReply *r) {
-    const char *p = r->str ? r->str : "";
-    size_t n = r->str ? r->len : 0;
-    json_t *text = memchr(p, 0, n) ? NULL : json_stringn(p, n);
-    if (text) return text;
-    struct buf b = {0};
-    for (size_t i = 0; i < n; i++) {
-        if (p[i] >= ' ' && p[i] <= '~' && p[i] != '\\')
-            buf_u8(&b, (uint8_t)p[i]);
-        else
-            buf_printf(&b, "\\x%02x", (uint8_t)p[i]);
-    }
-    text = json_stringn((const char *)b.p, b.n);
-    buf_finish(&b);
-    return text;
-}
+static json_t *text_of(const redisReply *r) { return shown_bytes(SLICE(r->str, r->str ? r->len : 0)); }
 
 static int by_text(const void *a, const void *b) { return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b)); }
 
@@ -45,15 +30,15 @@ static json_t *sorted(json_t *list) {
 
 static json_t *list_of(const redisReply *r) {
     json_t *list = json_array();
-    for (size_t i = 0; i < r->elements; i++) json_array_append_new(list, bytes_json(r->element[i]));
+    for (size_t i = 0; i < r->elements; i++) json_array_append_new(list, text_of(r->element[i]));
     return list;
 }
 
 static json_t *pairs_of(const redisReply *r) {
     json_t *o = json_object();
     for (size_t i = 0; i + 1 < r->elements; i += 2) {
-        json_t *name = bytes_json(r->element[i]);
-        json_object_set_new(o, json_string_value(name), bytes_json(r->element[i + 1]));
+        json_t *name = text_of(r->element[i]);
+        json_object_set_new(o, json_string_value(name), text_of(r->element[i + 1]));
         json_decref(name);
     }
     return o;
@@ -92,7 +77,7 @@ static struct reading read_row(redisContext *rc, struct slice key) {
     else if (value->type == REDIS_REPLY_NIL)
         ret.value = json_null();
     else
-        ret.value = !strcmp(t, "hash") ? pairs_of(value) : !strcmp(t, "set") ? sorted(list_of(value)) : bytes_json(value);
+        ret.value = !strcmp(t, "hash") ? pairs_of(value) : !strcmp(t, "set") ? sorted(list_of(value)) : text_of(value);
     freeReplyObject(type);
     freeReplyObject(left);
     freeReplyObject(value);
@@ -125,7 +110,7 @@ static json_t *read_losers(struct capture *c, redisContext *rc, struct slice key
         if (stamp && stamp->str) stamp_parse(SLICE(stamp->str, stamp->len), &l.stamp);
         size_t event = l.dot.n ? capture_find(c, l.dot) : SIZE_MAX;
         known = known && event != SIZE_MAX && !c->events[event].left_out && value;
-        if (value) l.value = bytes_json(value);
+        if (value) l.value = text_of(value);
         if (value) lost[n++] = l;
     }
     if (n > 1) qsort_r(lost, n, sizeof *lost, by_stamp, c->origins);

@@ -94,6 +94,17 @@ static void show(const struct walk *w, struct buf *text) {
     buf_finish(text);
 }
 
+/* Takes the reply; NULL: none came. */
+static void show_reply(const struct walk *w, redisReply *reply) {
+    struct buf text = {0};
+    if (reply != NULL)
+        reply_print(reply, &text);
+    else
+        buf_text(&text, "(no answer)\n");
+    show(w, &text);
+    if (reply != NULL) freeReplyObject(reply);
+}
+
 static void at_node(const struct walk *w, struct stage *stage, const char *line) {
     size_t n = strcspn(line, "> ");
     int node = find_node(w, stage, line, n), argc = 0;
@@ -105,15 +116,9 @@ static void at_node(const struct walk *w, struct stage *stage, const char *line)
         fprintf(w->out, "%.*s: expected a command, such as %.*s> GET a\n", (int)n, line, (int)n, line);
     } else {
         struct slice *argv = xcalloc((size_t)argc, sizeof *argv);
-        struct buf text = {0};
         for (int i = 0; i < argc; i++) argv[i] = SLICE(words[i], sdslen(words[i]));
         redisReply *reply = ask(stage, (uint32_t)node, argv, (uint32_t)argc);
-        if (reply != NULL)
-            reply_print(reply, &text);
-        else
-            buf_printf(&text, "(no answer)\n");
-        show(w, &text);
-        if (reply != NULL) freeReplyObject(reply);
+        show_reply(w, reply);
         free(argv);
     }
     if (words != NULL) sdsfreesplitres(words, argc);
@@ -194,13 +199,7 @@ static void show_status(const struct walk *w, struct stage *stage) {
 static void show_conflicts(const struct walk *w, struct stage *stage) {
     int node = any_node(w, stage);
     redisReply *reply = node >= 0 ? ask_words(stage, (uint32_t)node, (const char *[]){"TRUCE.CONFLICTS", "LIST"}, 2) : NULL;
-    struct buf text = {0};
-    if (reply != NULL)
-        reply_print(reply, &text);
-    else
-        buf_printf(&text, "(no answer)\n");
-    show(w, &text);
-    if (reply != NULL) freeReplyObject(reply);
+    show_reply(w, reply);
 }
 
 /* ---- the walk ---- */

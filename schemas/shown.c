@@ -1,5 +1,6 @@
 #include "shown.h"
 #include <stdlib.h>
+#include <string.h>
 
 #define SHOWN_MAX 60
 
@@ -32,4 +33,20 @@ void shown_value(const json_t *v, struct buf *out) {
         return buf_u8(out, '"');
     default: return buf_text(out, "nothing");
     }
+}
+
+json_t *shown_bytes(struct slice s) {
+    const char *p = s.n ? (const char *)s.p : "";
+    json_t *text = memchr(p, 0, s.n) ? NULL : json_stringn(p, s.n);
+    if (text) return text;
+    struct buf b = {0};
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] >= ' ' && s.p[i] <= '~' && s.p[i] != '\\')
+            buf_u8(&b, s.p[i]);
+        else
+            buf_printf(&b, "\\x%02x", s.p[i]);
+    }
+    text = json_stringn((const char *)b.p, b.n);
+    buf_finish(&b);
+    return text;
 }

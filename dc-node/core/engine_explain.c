@@ -1,4 +1,5 @@
 /* TRUCE.EXPLAIN key [JSON]: which versions, stamps, datacenters and policy made what readers see, and what lost. */
+#include "../../schemas/shown.h"
 #include "inbox.h"
 #include <inttypes.h>
 #include <jansson.h>
@@ -6,25 +7,8 @@
 
 /* ---- values as JSON ---- */
 
-/* Bytes that are no UTF-8 text are shown with \x escapes. */
-static json_t *bytes_json(struct slice s) {
-    json_t *text = json_stringn((const char *)(s.p ? s.p : (const uint8_t *)""), s.n);
-    if (text && !memchr(s.p ? s.p : (const uint8_t *)"", 0, s.n)) return text;
-    json_decref(text);
-    struct buf b = {0};
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= ' ' && s.p[i] <= '~' && s.p[i] != '\\')
-            buf_u8(&b, s.p[i]);
-        else
-            buf_printf(&b, "\\x%02x", s.p[i]);
-    }
-    text = json_stringn((const char *)b.p, b.n);
-    buf_finish(&b);
-    return text;
-}
-
 static json_t *buf_json(struct buf *b) {
-    json_t *text = bytes_json(buf_slice_of(b));
+    json_t *text = shown_bytes(buf_slice_of(b));
     buf_finish(b);
     return text;
 }
@@ -66,7 +50,7 @@ static json_t *version_json(const struct engine *e, uint8_t kind, struct slice n
     json_object_set_new(j, "time", time_json(stamp_ms(v->stamp)));
     json_object_set_new(j, "marked", json_boolean(v->dot.n && rules_marked(e->rules, v->dot)));
     json_object_set_new(j, "state", json_string(state));
-    json_object_set_new(j, "value", kind == CELL_MEMBER ? bytes_json(name) : value_json(kind, v->content));
+    json_object_set_new(j, "value", kind == CELL_MEMBER ? shown_bytes(name) : value_json(kind, v->content));
     if (v->generation) json_object_set_new(j, "handler_generation", json_integer(v->generation));
     return j;
 }
@@ -121,7 +105,7 @@ static json_t *cells_json(const struct explained *x) {
         const struct cell *c = &x->row.cells[i];
         json_t *j = json_object();
         json_object_set_new(j, "kind", json_string(inbox_kind_name((uint8_t)c->kind)));
-        json_object_set_new(j, "name", c->kind == CELL_FIELD || c->kind == CELL_MEMBER ? bytes_json(c->name) : json_null());
+        json_object_set_new(j, "name", c->kind == CELL_FIELD || c->kind == CELL_MEMBER ? shown_bytes(c->name) : json_null());
         json_object_set_new(j, "open", json_boolean(cell_open(&x->row, c)));
         json_object_set_new(j, "versions", versions_json(x, c));
         if (c->counters_count) json_object_set_new(j, "counters", counters_json(x, c));
@@ -132,10 +116,10 @@ static json_t *cells_json(const struct explained *x) {
 
 static void add_loss(struct explained *x, const struct loss *l, json_t *losses) {
     json_t *j = version_json(x->e, l->kind, l->name, &l->loser, loss_outcome_name(l->outcome));
-    json_object_set_new(j, "column", l->kind == CELL_FIELD || l->kind == CELL_MEMBER ? bytes_json(l->name) : json_null());
+    json_object_set_new(j, "column", l->kind == CELL_FIELD || l->kind == CELL_MEMBER ? shown_bytes(l->name) : json_null());
     json_object_set_new(j, "lost_to", dot_json(x->e, l->winner_dot));
     json_object_set_new(j, "taken_by", dot_json(x->e, l->by));
-    json_object_set_new(j, "policy", bytes_json(l->policy));
+    json_object_set_new(j, "policy", shown_bytes(l->policy));
     json_array_append_new(losses, j);
 }
 
@@ -143,7 +127,7 @@ static void add_episode(struct explained *x, const struct episode *ep, json_t *e
     json_t *j = json_object();
     json_object_set_new(j, "id", json_sprintf("%016llx", (unsigned long long)episode_id(ep->key, ep->kind, ep->name, ep->number, x->e->origins)));
     json_object_set_new(j, "kind", json_string(inbox_kind_name(ep->kind)));
-    json_object_set_new(j, "column", ep->kind == CELL_FIELD ? bytes_json(ep->name) : json_null());
+    json_object_set_new(j, "column", ep->kind == CELL_FIELD ? shown_bytes(ep->name) : json_null());
     json_object_set_new(j, "open", json_boolean(ep->open));
     json_object_set_new(j, "began", time_json(ep->began_ms));
     json_object_set_new(j, "closed_by", dot_json(x->e, ep->closed_by));
@@ -199,7 +183,7 @@ static json_t *explain(struct explained *x) {
     uint64_t ends = row_expires_ms(&x->row);
     x->shown = view.content.n ? content_type(view.content) : CONTENT_NONE;
     json_t *j = json_object();
-    json_object_set_new(j, "key", bytes_json(x->key));
+    json_object_set_new(j, "key", shown_bytes(x->key));
     json_object_set_new(j, "node", json_string(e->cluster->nodes[e->self].name));
     json_object_set_new(j, "table", json_string(x->table->name));
     json_object_set_new(j, "policy", buf_json(&policy));

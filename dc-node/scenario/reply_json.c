@@ -1,5 +1,7 @@
 #include "reply_json.h"
 
+#include "../../schemas/shown.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,22 +62,6 @@ static bool next_item(struct slice *from, struct item *ret) {
 
 /* ---- as JSON ---- */
 
-json_t *bytes_json(struct slice s) {
-    const char *p = s.n ? (const char *)s.p : "";
-    json_t *text = memchr(p, 0, s.n) ? NULL : json_stringn(p, s.n);
-    if (text) return text;
-    struct buf b = {0};
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= ' ' && s.p[i] <= '~' && s.p[i] != '\\')
-            buf_u8(&b, s.p[i]);
-        else
-            buf_printf(&b, "\\x%02x", s.p[i]);
-    }
-    text = json_stringn((const char *)b.p, b.n);
-    buf_finish(&b);
-    return text;
-}
-
 json_t *reply_error_json(const char *message) {
     json_t *j = json_object();
     json_object_set_new(j, "error", json_string(message));
@@ -86,7 +72,7 @@ const char *reply_error_text(const json_t *value) { return json_object_size(valu
 
 static json_t *error_of(struct slice text) {
     json_t *j = json_object();
-    json_object_set_new(j, "error", bytes_json(text));
+    json_object_set_new(j, "error", shown_bytes(text));
     return j;
 }
 
@@ -131,7 +117,7 @@ static json_t *value_of(struct slice *from, uint32_t depth) {
     if (it.null) return json_null();
     if (it.type == '#') return json_boolean(slice_equal(it.text, slice_text("t")));
     if (it.type == '-' || it.type == '!') return error_of(it.text);
-    if (!strchr("*~%|>", it.type)) return bytes_json(it.text);
+    if (!strchr("*~%|>", it.type)) return shown_bytes(it.text);
     json_t *list = json_array();
     for (uint64_t i = 0; i < it.count; i++) {
         json_t *part = value_of(from, depth + 1);
@@ -220,7 +206,7 @@ json_t *reply_json(struct slice resp, const struct slice *argv, uint32_t argc, b
 
 /* In UTF-8; control characters become spaces. */
 static void put_line(struct slice text, bool quoted, struct buf *out) {
-    json_t *j = bytes_json(text);
+    json_t *j = shown_bytes(text);
     if (quoted) buf_u8(out, '"');
     for (const char *p = json_string_value(j); *p; p++) {
         if (quoted && *p == '"') buf_u8(out, '\\');

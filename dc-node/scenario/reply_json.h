@@ -20,6 +20,3 @@ const char *reply_error_text(const json_t *value);
 
 /* As redis-cli shows it, in one line: `(integer) 1`, `"a"`, `1) "a" 2) (nil)`. Appends UTF-8 without control characters. */
 void reply_line(struct slice resp, struct buf *out);
-
-/* Bytes as text: as they are where they are UTF-8 without a zero byte, else with \x escapes. The caller owns it. */
-json_t *bytes_json(struct slice s);

@@ -2,6 +2,7 @@
 #include "../../dc-node/scenario/compare.h"
 #include "../../dc-node/scenario/reply_json.h"
 #include "../../dc-node/scenario/words.h"
+#include "../../schemas/shown.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -271,7 +272,7 @@ Test(comparing, what_is_long_is_cut_off_between_characters) {
     struct buf text = {0}, value = {0};
     buf_text(&value, "x");
     for (int i = 0; i < 200; i++) buf_text(&value, "\xc3\xa4");
-    struct finding f = {.value = bytes_json(buf_slice_of(&value))};
+    struct finding f = {.value = shown_bytes(buf_slice_of(&value))};
     finding_format(&f, &text);
     cr_assert_eq(text.n, 243);
     json_t *whole = json_stringn((const char *)text.p, text.n);
