@@ -98,8 +98,8 @@ void heal_rest(struct composing *p) {
 /* ---- waits ---- */
 
 static bool both_run(const struct composing *p, uint32_t a, uint32_t b) {
-    const struct cluster_dc *dcs = p->c->cluster->dcs;
-    return p->running[dcs[a].first_node] && p->running[dcs[b].first_node];
+    const struct cluster *c = p->c->cluster;
+    return p->running[cluster_first(c, a)] && p->running[cluster_first(c, b)];
 }
 
 /* What `from` has made so far is in `to`, as far as links allow. */
@@ -276,7 +276,7 @@ static void order(struct composing *p, const struct incident *i, const struct si
 static bool whole_dcs(const struct composing *p, const struct sides *s) {
     const struct cluster *c = p->c->cluster;
     for (uint32_t n = 0; n < c->nodes_count; n++) {
-        uint32_t first = c->dcs[c->nodes[n].dc].first_node;
+        uint32_t first = cluster_first(c, c->nodes[n].dc);
         if (s->a[n] != s->a[first] || s->b[n] != s->b[first]) return false;
     }
     return true;

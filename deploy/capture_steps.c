@@ -121,7 +121,7 @@ static void put_commands(struct composing *p, size_t event, json_t *commands, ui
     if (defines(commands)) least = CALM_MS;
     uint64_t after = e->base ? least : gap_until(p, stamp_ms(e->event.stamp), least);
     const struct cluster_node *node = &p->c->cluster->nodes[e->node];
-    bool leads = p->c->cluster->dcs[e->dc].first_node == e->node;
+    bool leads = cluster_first(p->c->cluster, e->dc) == e->node;
     json_t *step = json_pack("{s:s}", leads ? "dc" : "node", leads ? dc_name(p, e->dc) : node->name);
     json_object_set(step, "do", json_array_size(commands) == 1 ? json_array_get(commands, 0) : commands);
     json_object_set_new(step, "label", json_string(e->label));

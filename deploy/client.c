@@ -65,7 +65,8 @@ bool node_takes_writes(const struct cluster *c, uint32_t node, struct buf *why) 
 static int leader_of(const struct local *l, uint32_t dc, struct buf *why) {
     const struct cluster_dc *d = &l->cluster->dcs[dc];
     int any = -1;
-    for (uint32_t i = d->first_node; i < d->first_node + d->nodes_count; i++) {
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        if (!cluster_member_of(l->cluster, i, dc)) continue;
         struct process p = process_of(l, i);
         if (p.pid == 0 || p.paused) continue;
         struct buf ignored = {0};

@@ -17,7 +17,8 @@ static json_t *endpoint(const struct live *l, uint32_t node, unsigned port) {
 
 static json_t *dc_json(const struct live *l, const struct cluster *c, const struct cluster_dc *d) {
     json_t *nodes = json_object();
-    for (uint32_t i = d->first_node; i < d->first_node + d->nodes_count; i++) {
+    for (uint32_t i = 0; i < c->nodes_count; i++) {
+        if (&c->dcs[c->nodes[i].dc] != d) continue;
         char number[16];
         unsigned port = l->options.port_base + 1u + i;
         snprintf(number, sizeof number, "%u", (unsigned)c->nodes[i].node);

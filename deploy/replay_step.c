@@ -77,8 +77,8 @@ static int find_node(const struct walk *w, struct stage *stage, const char *name
     const struct cluster *c = w->scenario->cluster;
     int node = cluster_find(c, SLICE(name, n)), dc = cluster_find_dc(c, SLICE(name, n));
     if (node >= 0 || dc < 0) return node;
-    for (uint32_t i = c->dcs[dc].first_node; i < c->dcs[dc].first_node + c->dcs[dc].nodes_count; i++)
-        if (runs(stage, i)) return (int)i;
+    for (uint32_t i = 0; i < c->nodes_count; i++)
+        if (cluster_member_of(c, i, (uint32_t)dc) && runs(stage, i)) return (int)i;
     return -1;
 }
 

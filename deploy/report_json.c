@@ -29,7 +29,8 @@ static json_t *dcs_json(const struct cluster *c) {
     json_t *dcs = json_array();
     for (uint32_t i = 0; i < c->dcs_count; i++) {
         json_t *nodes = json_array(), *dc = json_object();
-        for (uint32_t k = 0; k < c->dcs[i].nodes_count; k++) json_array_append_new(nodes, number(c->dcs[i].first_node + k));
+        for (uint32_t k = 0; k < c->nodes_count; k++)
+            if (c->nodes[k].dc == i) json_array_append_new(nodes, number(k));
         json_object_set_new(dc, "name", text_json(c->dcs[i].name, 0));
         json_object_set_new(dc, "priority", json_integer(c->dcs[i].priority));
         json_object_set_new(dc, "nodes", nodes);

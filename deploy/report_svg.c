@@ -34,7 +34,11 @@ static void arrange(struct drawing *d) {
     for (uint32_t dc = 0; dc < c->dcs_count; dc++) {
         d->tops[dc] = y;
         y += 4;
-        for (uint32_t i = 0; i < c->dcs[dc].nodes_count; i++, y += LANE) d->lanes[c->dcs[dc].first_node + i] = y + LANE / 2;
+        for (uint32_t i = 0; i < c->nodes_count; i++) {
+            if (c->nodes[i].dc != dc) continue;
+            d->lanes[i] = y + LANE / 2;
+            y += LANE;
+        }
         y += 4;
         d->bottoms[dc] = y;
         y += 5;
@@ -87,7 +91,7 @@ static void draw_bands(struct drawing *d) {
 static void draw_names(struct drawing *d) {
     const struct cluster *c = d->p->scenario->cluster;
     static const char *const curves[] = {"lag", "backlog", "conflicts open"};
-    for (uint32_t dc = 0; dc < c->dcs_count; dc++) put_name(d, "dcname", 13, d->lanes[c->dcs[dc].first_node] + 4, false, c->dcs[dc].name);
+    for (uint32_t dc = 0; dc < c->dcs_count; dc++) put_name(d, "dcname", 13, d->lanes[cluster_first(c, dc)] + 4, false, c->dcs[dc].name);
     for (uint32_t n = 0; n < c->nodes_count; n++) {
         put_name(d, "dim", GUTTER - 6, d->lanes[n] + 4, true, c->nodes[n].name);
         buf_printf(d->out, "<line class='lane' x1='%u' x2='%u' y1='%u' y2='%u'/>\n", GUTTER, WIDTH, d->lanes[n], d->lanes[n]);

@@ -100,9 +100,10 @@ static int tell(struct run *r, struct faults *f, uint32_t node) {
 
 /* Whether a write given to the node must come through: it leads its DC, or nothing is ordered between it and the others of its DC, which all run. */
 static bool must_take_writes(const struct local *l, const struct faults *f, uint32_t node) {
-    const struct cluster_dc *dc = &l->cluster->dcs[l->cluster->nodes[node].dc];
-    if (node == dc->first_node) return true;
-    for (uint32_t i = dc->first_node; i < dc->first_node + dc->nodes_count; i++) {
+    uint32_t dc = l->cluster->nodes[node].dc;
+    if (node == cluster_first(l->cluster, dc)) return true;
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        if (!cluster_member_of(l->cluster, i, dc)) continue;
         struct process p = process_of(l, i);
         if (i != node && (p.pid == 0 || p.paused || faults_between(f, node, i))) return false;
     }

@@ -38,10 +38,10 @@ static void name_side(const struct run *r, const bool side[static NODES_MAX], st
     bool first = true;
     for (uint32_t d = 0; d < c->dcs_count; d++) {
         uint32_t count = 0;
-        for (uint32_t i = c->dcs[d].first_node; i < c->dcs[d].first_node + c->dcs[d].nodes_count; i++) count += side[i];
+        for (uint32_t i = 0; i < c->nodes_count; i++) count += side[i] && cluster_member_of(c, i, d);
         bool whole = count == c->dcs[d].nodes_count;
-        for (uint32_t i = c->dcs[d].first_node; i < c->dcs[d].first_node + c->dcs[d].nodes_count && count > 0; i++) {
-            if (!side[i] || (whole && i > c->dcs[d].first_node)) continue;
+        for (uint32_t i = 0; i < c->nodes_count && count > 0; i++) {
+            if (!side[i] || !cluster_member_of(c, i, d) || (whole && i != cluster_first(c, d))) continue;
             buf_printf(out, "%s%s", first ? "" : ", ", whole ? c->dcs[d].name : c->nodes[i].name);
             first = false;
         }

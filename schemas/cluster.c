@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -204,7 +205,7 @@ static bool load_dc(struct loader *l, const char *key, const json_t *v) {
     if (!NO_OTHER_KEYS(l, here, v, keys)) return false;
     struct cluster_dc *dc = &l->c->dcs[l->c->dcs_count];
     memcpy(dc->name, key, strlen(key) + 1);
-    dc->first_node = l->c->nodes_count;
+    uint32_t first = l->c->nodes_count;
 
     const json_t *priority = json_object_get(v, "priority");
     if (priority != NULL) {
@@ -221,7 +222,7 @@ static bool load_dc(struct loader *l, const char *key, const json_t *v) {
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) ok = load_node(l, there, numbers[i], json_object_get(nodes, numbers[i]));
     free(numbers);
-    qsort(&l->c->nodes[dc->first_node], dc->nodes_count, sizeof *l->c->nodes, compare_nodes);
+    qsort(&l->c->nodes[first], dc->nodes_count, sizeof *l->c->nodes, compare_nodes);
     l->c->dcs_count++;
     return ok;
 }
@@ -466,9 +467,8 @@ int cluster_find_dc(const struct cluster *c, struct slice dc) {
 int cluster_find_node(const struct cluster *c, struct slice dc, uint16_t node) {
     int at = cluster_find_dc(c, dc);
     if (at < 0) return -1;
-    const struct cluster_dc *d = &c->dcs[at];
-    for (uint32_t i = d->first_node; i < d->first_node + d->nodes_count; i++) {
-        if (c->nodes[i].node == node) return (int)i;
+    for (uint32_t i = 0; i < c->nodes_count; i++) {
+        if (c->nodes[i].dc == (uint32_t)at && c->nodes[i].node == node) return (int)i;
     }
     return -1;
 }
@@ -477,4 +477,33 @@ int cluster_find(const struct cluster *c, struct slice node_name) {
     char dc[NAME_LEN_MAX + 1];
     uint16_t node;
     return node_name_parse(node_name, dc, &node) ? cluster_find_node(c, slice_text(dc), node) : -1;
+}
+
+uint32_t cluster_first(const struct cluster *c, uint32_t dc) {
+    uint32_t first = NODES_MAX;
+    for (uint32_t i = 0; i < c->nodes_count; i++) {
+        if (!cluster_member_of(c, i, dc)) continue;
+        if (first == NODES_MAX || c->nodes[i].node < c->nodes[first].node) first = i;
+    }
+    return first;
+}
+
+/* ---- at run time ---- */
+const char *standing_name(enum standing s) {
+    static const char *const names[] = {
+#define X(name, text, doc) text,
+        STANDINGS(X)
+#undef X
+    };
+    return names[s];
+}
+
+/* Most of it is room for tables, which stays untouched. */
+struct cluster *cluster_copy(const struct cluster *c) {
+    struct cluster *copy = xcalloc(1, sizeof *copy);
+    size_t tables = offsetof(struct cluster, tables), behind = tables + sizeof c->tables;
+    memcpy(copy, c, tables);
+    memcpy(copy->tables, c->tables, c->tables_count * sizeof *c->tables);
+    memcpy((char *)copy + behind, (const char *)c + behind, sizeof *c - behind);
+    return copy;
 }

@@ -34,9 +34,25 @@ void policy_format(enum policy p, const struct handler_chain *chain, struct buf 
 /* The settings that a table gives its handlers, a JSON object: as compact text with sorted keys, to be freed. False: *why as above. */
 bool settings_parse(struct slice json, char **ret, struct buf *why);
 
+/* A cluster file's nodes are members. At run time nodes come and go (dc-node/core/engine_members.c): each engine has a copy of the cluster of its
+ * own, in which indices stand as long as it runs. */
+#define STANDINGS(X)                                                                                                                                 \
+    X(MEMBER, "member", "votes, and counts for acknowledgements and for what is stable")                                                             \
+    X(JOINING, "joining", "counts for what is stable; has no vote yet")                                                                              \
+    X(LEAVING, "leaving", "counts for what is stable; has no vote any more, and originates nothing")                                                 \
+    X(REMOVED, "removed", "is refused; what it last reported counts until nothing of it can come any more")                                          \
+    X(ABSENT, "absent", "not there yet: its index is kept for it")
+enum standing {
+#define X(name, text, doc) STANDING_##name,
+    STANDINGS(X)
+#undef X
+};
+const char *standing_name(enum standing s);
+
 struct cluster_node {
     uint32_t dc;   /* index into dcs */
     uint16_t node; /* its number within the DC */
+    enum standing standing;
     char name[NAME_LEN_MAX + 8];
     char client_host[256], peer_host[256]; /* numeric address or name; IPv6 without its brackets */
     uint16_t client_port, peer_port;
@@ -45,7 +61,7 @@ struct cluster_node {
 struct cluster_dc {
     char name[NAME_LEN_MAX + 1];
     int32_t priority;
-    uint32_t first_node, nodes_count; /* into nodes, ascending by number */
+    uint32_t nodes_count; /* its members; in a cluster file they stand beside each other, ascending by number. At run time they may stand anywhere */
 };
 
 #define TABLE_RESERVED "truce" /* definitions that change at run time are its rows (conflict/rules.h) */
@@ -74,7 +90,7 @@ struct cluster {
     uint32_t clients_max;      /* default 10,000 */
     uint32_t siblings_max;     /* per row, default 64 */
     uint32_t dcs_count, nodes_count, tables_count;
-    struct cluster_dc dcs[DCS_MAX]; /* in order of name */
+    struct cluster_dc dcs[DCS_MAX]; /* in order of name; what is added at run time comes behind */
     struct cluster_node nodes[NODES_MAX];
     struct cluster_table rest;               /* table `*`: default merge */
     struct cluster_table tables[TABLES_MAX]; /* the others, in order of name; `truce` is reserved */
@@ -101,3 +117,11 @@ void cluster_finish(struct cluster *c); /* frees what it points to; c is empty *
 int cluster_find(const struct cluster *c, struct slice node_name);
 int cluster_find_node(const struct cluster *c, struct slice dc, uint16_t node);
 int cluster_find_dc(const struct cluster *c, struct slice dc);
+static inline bool cluster_is_member(const struct cluster *c, uint32_t node) { return c->nodes[node].standing == STANDING_MEMBER; }
+static inline bool cluster_member_of(const struct cluster *c, uint32_t node, uint32_t dc) {
+    return c->nodes[node].dc == dc && cluster_is_member(c, node);
+}
+/* The DC's member of the least number; NODES_MAX: it has none. */
+uint32_t cluster_first(const struct cluster *c, uint32_t dc);
+/* A copy whose nodes and DCs change on their own; what it points to stays the first one's. Not for cluster_finish: free() it. */
+struct cluster *cluster_copy(const struct cluster *c);

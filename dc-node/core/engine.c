@@ -34,7 +34,7 @@ static void size_memory(struct engine *e) {
 }
 
 static void find_leaders(struct engine *e) {
-    for (uint32_t d = 0; d < e->cluster->dcs_count; d++) e->leaders[d] = e->cluster->dcs[d].first_node;
+    for (uint32_t d = 0; d < e->cluster->dcs_count; d++) e->leaders[d] = cluster_first(e->cluster, d);
     e->leader = e->leaders[e->self_dc];
     e->is_leader = e->leader == e->self;
 }
@@ -42,7 +42,7 @@ static void find_leaders(struct engine *e) {
 int engine_create(struct engine **ret, const struct engine_options *options, struct now now, struct buf *why) {
     struct engine *e = xcalloc(1, sizeof *e);
     e->options = *options;
-    e->cluster = options->cluster;
+    e->cluster = e->members = cluster_copy(options->cluster);
     e->self = options->node;
     e->self_dc = e->cluster->nodes[e->self].dc;
     e->store = options->store;
@@ -53,10 +53,10 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     e->incarnation = prng_next(&e->prng);
     e->origins = origins_create();
     e->rules = rules_create(e->cluster);
-    e->links = xcalloc(e->cluster->nodes_count, sizeof *e->links);
+    e->links = xcalloc(NODES_MAX, sizeof *e->links);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) e->links[i].subscription = (uint32_t)prng_next(&e->prng) | 1;
     e->channel_ids = prng_next(&e->prng) >> 16;
-    e->catch_ups = xcalloc(e->cluster->nodes_count, sizeof *e->catch_ups);
+    e->catch_ups = xcalloc(NODES_MAX, sizeof *e->catch_ups);
     e->expiries_page = COLLECT_KEYS;
     e->flush_due_us = now.mono_us + FLUSH_AGE_US;
     e->collect_due_us = now.mono_us + COLLECT_PERIOD_US;
@@ -112,10 +112,10 @@ void engine_destroy(struct engine *e) {
                           &e->tombstone_after, &e->identity, &e->view, &e->definitions, &e->absent};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_finish(bufs[i]);
     for (size_t i = 0; i < e->answer_bufs_cap; i++) buf_finish(&e->answer_bufs[i]);
-    void *arrays[] = {e->argv,        e->sources,      e->links,       e->catch_ups,       e->deps,
-                      e->moved,       e->ack_moved,    e->blocks,      e->losses,          e->loss_records,
-                      e->trims,       e->out_sessions, e->answer_bufs, e->updates.answers, e->updates.unblocked,
-                      e->updates.out, e->updates.drops};
+    void *arrays[] = {e->argv,        e->sources,       e->links,       e->catch_ups,       e->deps,
+                      e->moved,       e->ack_moved,     e->blocks,      e->losses,          e->loss_records,
+                      e->trims,       e->out_sessions,  e->answer_bufs, e->updates.answers, e->updates.unblocked,
+                      e->updates.out, e->updates.drops, e->members};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
     free(e);
 }

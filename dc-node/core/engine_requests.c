@@ -252,7 +252,7 @@ void session_exec(struct call *c) {
 
 static uint32_t replicas_with(const struct engine *e, struct dot d) {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) n += i != e->self && (d.n == 0 || vv_covers(&e->links[i].on_disk, d));
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) n += members_counts(e, i) && (d.n == 0 || vv_covers(&e->links[i].on_disk, d));
     return n;
 }
 
@@ -278,7 +278,7 @@ void session_wait(struct call *c, uint32_t replicas, uint64_t timeout_ms) {
 static uint32_t dcs_with(const struct engine *e, const struct vv *v) {
     uint32_t mask = 0, n = 0;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
-        if (i != e->self && e->cluster->nodes[i].dc != e->self_dc && vv_includes(&e->links[i].on_disk, v))
+        if (members_counts(e, i) && e->cluster->nodes[i].dc != e->self_dc && vv_includes(&e->links[i].on_disk, v))
             mask |= UINT32_C(1) << e->cluster->nodes[i].dc;
     for (; mask; mask &= mask - 1) n++;
     return n;

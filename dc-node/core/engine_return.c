@@ -117,7 +117,7 @@ void return_tick(struct engine *e) {
     bool waited = e->now.mono_us - e->returning_since_us > RETURN_PATIENCE_US, whole = false, all_return = true;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         const struct link *l = &e->links[i];
-        if (i == e->self) continue;
+        if (!members_counts(e, i)) continue;
         if (!l->met && (!waited || link_reachable(e, i))) return;
         if (l->met && !l->is_returning) whole = true;
         if (!l->met || !l->is_returning) all_return = false;

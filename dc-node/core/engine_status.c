@@ -153,7 +153,7 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "waiting_events", number(waiting_events(e)));
     json_t *peers = json_array();
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
-        if (i != e->self) json_array_append_new(peers, peer(e, i));
+        if (members_counts(e, i)) json_array_append_new(peers, peer(e, i));
     json_object_set_new(s, "peers", peers);
     json_object_set_new(s, "alarms", alarms(e));
     char *text = json_dumps(s, JSON_COMPACT);

@@ -165,7 +165,7 @@ struct journal {
 
 struct engine {
     struct engine_options options;
-    const struct cluster *cluster;
+    const struct cluster *cluster;  /* a copy of its own: see `members` */
     uint32_t self, self_dc, leader; /* indices into the cluster */
     uint32_t leaders[DCS_MAX];
     bool is_leader;
@@ -228,6 +228,9 @@ struct engine {
     uint64_t returning_since_us;
     struct vv owed; /* what peers had when they first knew of this run */
 
+    /* members (engine_members.c) */
+    struct cluster *members; /* the same as `cluster`: only engine_members.c changes it. Indices stand as long as the engine runs */
+
     uint64_t flush_due_us, collect_due_us;
     struct buf tombstone_after;
     uint64_t expired_upto_ms, expiries_restart_us; /* where the search for expired rows goes on, when it begins anew */
@@ -243,8 +246,8 @@ struct engine {
     uint32_t waits;     /* sessions with a wait */
     struct slice *argv; /* scratch */
     uint32_t argv_cap;
-    struct link *links;                   /* nodes_count, the own one unused */
-    struct catch_up *catch_ups;           /* by peer */
+    struct link *links;                   /* NODES_MAX, the own one unused */
+    struct catch_up *catch_ups;           /* by peer, NODES_MAX */
     struct held_answer *held, **held_end; /* in the order in which they came */
     struct history {
         uint64_t vv_hash, digest;
@@ -452,6 +455,12 @@ bool return_fences(struct engine *e, const struct event *first);
 void return_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
 /* Originates: writes of its own accord. */
 static inline bool engine_leads(const struct engine *e) { return e->is_leader && !e->returning; }
+
+/* ---- engine_members.c ---- */
+/* Another node that has a part in this cluster: one that is not absent, and not removed. */
+static inline bool members_counts(const struct engine *e, uint32_t node) {
+    return node != e->self && e->cluster->nodes[node].standing < STANDING_REMOVED;
+}
 
 #define IDENTITY_NAME "identity"
 /* ---- engine_recover.c ---- */

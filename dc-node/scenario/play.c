@@ -114,11 +114,12 @@ enum stage_role play_role(const struct play *p, uint32_t node) {
 }
 
 int play_leader(const struct play *p, uint32_t dc) {
-    const struct cluster_dc *d = &p->scenario->cluster->dcs[dc];
+    const struct cluster *c = p->scenario->cluster;
     uint64_t term = 0;
     int leader = -1;
-    for (uint32_t i = d->first_node; i < d->first_node + d->nodes_count; i++) {
+    for (uint32_t i = 0; i < c->nodes_count; i++) {
         struct stage_view v = {0};
+        if (c->nodes[i].dc != dc) continue;
         p->stage->ops->look(p->stage, i, &v);
         if (v.role != ROLE_LEADER || (leader >= 0 && v.term <= term)) continue; /* one that was deposed may not know it */
         leader = (int)i;

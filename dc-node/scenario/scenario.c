@@ -181,10 +181,11 @@ static bool read_down(const struct reading *r, const json_t *root, struct scenar
         size_t k;
         place_of(place, "datacenters", dc->name, "down");
         if (down != NULL && !json_is_boolean(down) && !json_is_array(down)) return wrong(r, place, wanted, down);
-        for (uint32_t n = 0; json_is_true(down) && n < dc->nodes_count; n++) s->down[dc->first_node + n] = true;
+        for (uint32_t n = 1; json_is_true(down) && n <= dc->nodes_count; n++)
+            s->down[cluster_find_node(s->cluster, slice_text(dc->name), (uint16_t)n)] = true;
         json_array_foreach(down, k, v) {
             if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > dc->nodes_count) return wrong(r, place, wanted, v);
-            s->down[dc->first_node + (uint32_t)json_integer_value(v) - 1] = true;
+            s->down[cluster_find_node(s->cluster, slice_text(dc->name), (uint16_t)json_integer_value(v))] = true;
         }
     }
     return true;

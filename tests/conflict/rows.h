@@ -52,7 +52,6 @@ static inline void cluster_of(struct cluster *c, const char *const *names, const
     for (uint32_t i = 0; i < count; i++) {
         snprintf(c->dcs[i].name, sizeof c->dcs[i].name, "%s", names[i]);
         c->dcs[i].priority = priorities[i];
-        c->dcs[i].first_node = i;
         c->dcs[i].nodes_count = 1;
         c->nodes[i] = (struct cluster_node){.dc = i, .node = 1};
         snprintf(c->nodes[i].name, sizeof c->nodes[i].name, "%s-1", names[i]);

@@ -421,7 +421,7 @@ struct load_stage *load_stage_create(enum policy p) {
     for (uint32_t i = 0; i < 2; i++) {
         snprintf(c->dcs[i].name, sizeof c->dcs[i].name, "%s", names[i]);
         snprintf(c->nodes[i].name, sizeof c->nodes[i].name, "%s-1", names[i]);
-        c->dcs[i].first_node = c->nodes[i].dc = i;
+        c->nodes[i].dc = i;
         c->dcs[i].nodes_count = c->nodes[i].node = 1;
     }
     c->dcs_count = c->nodes_count = 2;

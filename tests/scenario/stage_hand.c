@@ -187,7 +187,7 @@ static bool act(struct stage *st, const struct act *a, struct buf *why) {
     if (a->kind == STEP_KILL) v->role = ROLE_DOWN;
     if (a->kind == STEP_PAUSE) v->role = ROLE_PAUSED;
     if (a->kind == STEP_START || a->kind == STEP_RESUME)
-        v->role = s->scenario.cluster->dcs[s->scenario.cluster->nodes[a->node].dc].first_node == a->node ? ROLE_LEADER : ROLE_FOLLOWER;
+        v->role = cluster_first(s->scenario.cluster, s->scenario.cluster->nodes[a->node].dc) == a->node ? ROLE_LEADER : ROLE_FOLLOWER;
     return true;
 }
 

@@ -42,7 +42,6 @@ static struct cluster *make_cluster(void) {
     snprintf(c->dcs[1].name, sizeof c->dcs[1].name, "us");
     c->dcs[0].nodes_count = 2;
     c->dcs[1].nodes_count = 1;
-    c->dcs[1].first_node = 2;
     c->dcs[1].priority = 10;
     add_node(c, 0, "eu", 1);
     add_node(c, 0, "eu", 2);

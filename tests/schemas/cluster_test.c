@@ -75,11 +75,11 @@ Test(cluster, every_value_is_taken_and_everything_is_in_order) {
     cr_assert_eq(c->nodes_count, 3u);
     cr_assert_str_eq(c->dcs[0].name, "eu");
     cr_assert_eq(c->dcs[0].priority, -3);
-    cr_assert_eq(c->dcs[0].first_node, 0u);
+    cr_assert_eq(cluster_first(c, 0), 0u);
     cr_assert_eq(c->dcs[0].nodes_count, 1u);
     cr_assert_str_eq(c->dcs[1].name, "us");
     cr_assert_eq(c->dcs[1].priority, 20);
-    cr_assert_eq(c->dcs[1].first_node, 1u);
+    cr_assert_eq(cluster_first(c, 1), 1u);
     cr_assert_eq(c->dcs[1].nodes_count, 2u);
     cr_assert_str_eq(c->nodes[0].name, "eu-65535");
     cr_assert_str_eq(c->nodes[0].client_host, "::1");

@@ -12,7 +12,6 @@ static void add_dc(struct cluster *c, uint32_t nodes) {
     struct cluster_dc *dc = &c->dcs[d];
     snprintf(dc->name, sizeof dc->name, "%s", names[d]);
     dc->priority = 10 * (int32_t)(d + 1);
-    dc->first_node = c->nodes_count;
     dc->nodes_count = nodes;
     for (uint32_t i = 0; i < nodes; i++) {
         struct cluster_node *n = &c->nodes[c->nodes_count++];

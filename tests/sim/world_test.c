@@ -37,7 +37,6 @@ static struct fixture *fixture(uint64_t seed) {
         n->node = (uint16_t)(i % 2 + 1);
         struct cluster_dc *dc = &c->dcs[n->dc];
         snprintf(dc->name, sizeof dc->name, "%s", n->dc == 0 ? "ap" : "us");
-        dc->first_node = n->dc * 2;
         dc->nodes_count = 2;
         snprintf(n->name, sizeof n->name, "%s-%u", n->dc == 0 ? "ap" : "us", i % 2 + 1);
     }

@@ -25,7 +25,7 @@ static struct scene *scene_make(void) {
                             slice_text("{\"cluster\":\"t\",\"datacenters\":{\"ap\":{\"nodes\":{\"1\":" NODE(1, 2) "}},\"eu\":{\"nodes\":{\"1\":" NODE(
                                 3, 4) "}},\"us\":{\"nodes\":{\"1\":" NODE(5, 6) ",\"2\":" NODE(7, 8) "}}}}"),
                             &s.cluster, &why));
-    for (uint32_t d = 0; d < 3; d++) s.leaders[d] = s.cluster.dcs[d].first_node;
+    for (uint32_t d = 0; d < 3; d++) s.leaders[d] = cluster_first(&s.cluster, d);
     for (uint32_t i = 0; i < 4; i++) s.links[i] = (struct link){.connected = true, .heard_us = NOW - 1};
     return &s;
 }
