@@ -472,7 +472,7 @@ static void on_linked(void *arg, uint32_t node, uint32_t peer, bool up) {
     record_add(s->base.record, m);
 }
 
-static void on_sends(void *arg, uint32_t node, uint32_t peer, struct slice frame) {
+static void on_sends(void *arg, uint32_t node, uint32_t peer, size_t bytes) {
     struct sim_stage *s = arg;
     record_add(s->base.record, moment_between(s, MOMENT_SENT, node, peer, bytes));
 }
