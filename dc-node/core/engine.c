@@ -10,6 +10,7 @@ void engine_fail(struct engine *e, const char *format, ...) {
     vsnprintf(e->fatal, sizeof e->fatal, format, args);
     va_end(args);
     e->updates.fatal = e->fatal;
+    e->store->damaged |= !e->store->broken;
 }
 
 struct source *engine_source(struct engine *e, origin_ref o) {
@@ -122,7 +123,7 @@ void engine_destroy(struct engine *e) {
 
 /* ---- flushes and trims ---- */
 
-static uint64_t retained_bytes(const struct engine *e) { return e->cluster->log_bytes_max / 4; }
+static uint64_t retained_bytes(const struct engine *e) { return e->options.cluster->log_bytes_max / 4; }
 
 /* Marks in the log, of which the oldest kept is the latest that lies far enough back. */
 static void mark_log(struct engine *e) {
