@@ -3,6 +3,7 @@
 #include "../../conflict/journal.h"
 #include "../core/store.h"
 #include "history.h"
+#include "linear.h"
 
 /* ---- check_dots.c: I4 causality, I8 exactly once, I10 identity; just before the event counts at the node ---- */
 void check_applies(struct history *h, uint32_t node, const struct h_event *e);
@@ -54,6 +55,21 @@ void check_episodes_complete(struct history *h, const struct h_episodes *s, uint
 /* ---- check_handlers.c: I15; at rest ---- */
 /* Every row is settled, or was recorded, where all nodes have handlers. */
 void check_answers(struct history *h, bool all_have_handlers);
+
+/* ---- check_leaders.c: I13 leadership, and of I14 that a new leader has what was acknowledged ---- */
+/* It has said so in a message: in this term; that it votes for that node (itself: that it is a candidate). */
+void check_term(struct history *h, uint32_t node, uint64_t term);
+void check_vote(struct history *h, uint32_t node, uint64_t term, uint32_t candidate);
+/* After a step: it leads in this term, and takes writes. */
+void check_leads(struct history *h, uint32_t node, uint64_t term);
+/* A client was told that a majority of the event's DC has it; `term` of its leader, then or later. */
+void check_majority(struct history *h, struct h_event *e, uint64_t term);
+
+/* ---- check_linear.c: I14 ---- */
+/* What clients did with one row, by linearizable reads and `majority` writes of one DC. False: the search was given up. */
+bool check_linear(struct history *h, struct slice key, struct linear_op *ops, uint32_t count);
+/* At rest: readers see no version that did not know of a write that was acknowledged by a majority. Of rows that one DC alone writes. */
+void check_not_beaten(struct history *h, uint32_t key);
 
 /* ---- check_reads.c: I3 no phantom, I5 atomic visibility, I6 no resurrected delete ---- */
 struct h_read {

@@ -60,6 +60,7 @@ void history_destroy(struct history *h) {
         vv_finish(&h->backups[i].latest);
     }
     free(h->backups);
+    h_elections_finish(&h->elections);
     free(h->nodes);
     free(h->digests);
     origins_destroy(h->origins);
@@ -337,6 +338,7 @@ void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
     vv_join(&n->had, &n->made);
     vv_clear(&n->made);
     vv_clear(&n->latest);
+    n->term = 0;
     for (uint32_t i = 0; backup != 0 && i < h->backups_count; i++) {
         if (h->backups[i].number != backup) continue;
         vv_copy(&n->made, &h->backups[i].made);

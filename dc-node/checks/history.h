@@ -106,6 +106,7 @@ struct h_node {
     struct vv synced, made, latest; /* what survives a crash of the machine, of the process; what may at most */
     struct vv had;                  /* what disks held that were wiped or replaced since */
     uint64_t wall_ms_greatest;
+    uint64_t term; /* the greatest in which it has spoken; of what its disk remembers */
 };
 
 struct h_digest {
@@ -118,6 +119,24 @@ struct h_digest {
 struct h_backup {
     uint32_t number;
     struct vv made, latest;
+};
+
+/* Who voted for whom, who took writes, and what was acknowledged by a majority, by term. */
+struct h_elections {
+    struct h_vote {
+        uint32_t node, candidate;
+        uint64_t term;
+    } *votes;
+    struct h_reign {
+        uint32_t node, dc;
+        uint64_t term;
+    } *reigns;
+    struct h_promise {
+        struct h_event *event;
+        uint32_t dc;
+        uint64_t term; /* in which it was acknowledged, or a later one */
+    } *promises;
+    uint32_t votes_count, reigns_count, promises_count, promises_cap;
 };
 
 struct history {
@@ -140,11 +159,13 @@ struct history {
     uint32_t digests_count, digests_size;
     struct h_backup *backups;
     uint32_t backups_count;
+    struct h_elections elections;
     char failure[2048]; /* empty: nothing is wrong. "I4: ..." */
 };
 
 struct history *history_create(uint32_t nodes, uint64_t clock_bound_ms, const struct cluster *c);
 void history_destroy(struct history *h); /* NULL is accepted */
+void h_elections_finish(struct h_elections *el);
 /* Keeps the first failure. */
 void history_fail(struct history *h, const char *invariant, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static inline bool history_failed(const struct history *h) { return h->failure[0] != 0; }

@@ -472,9 +472,9 @@ static void on_linked(void *arg, uint32_t node, uint32_t peer, bool up) {
     record_add(s->base.record, m);
 }
 
-static void on_sends(void *arg, uint32_t node, uint32_t peer, size_t bytes) {
+static void on_sends(void *arg, uint32_t node, uint32_t peer, struct slice frame) {
     struct sim_stage *s = arg;
-    record_add(s->base.record, moment_between(s, MOMENT_SENT, node, peer, bytes));
+    record_add(s->base.record, moment_between(s, MOMENT_SENT, node, peer, frame.n));
 }
 
 /* ---- life ---- */

@@ -71,7 +71,7 @@ static void send_frame(struct world *w, uint32_t from, uint32_t to, uint32_t epo
     const struct link_options *o = &ch->options;
     w->counts.frames++;
     w->counts.bytes += bytes.n;
-    if (w->watcher.sends) w->watcher.sends(w->watcher.arg, from, to, bytes.n);
+    if (w->watcher.sends) w->watcher.sends(w->watcher.arg, from, to, bytes);
     if (ch->cut || (o->loss_ppm > 0 && prng_chance(&w->network, o->loss_ppm, 1000000))) return;
     struct frame *f = frame_copy(bytes);
     if (o->corrupt_ppm > 0 && prng_chance(&w->network, o->corrupt_ppm, 1000000)) {

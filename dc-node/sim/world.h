@@ -53,7 +53,7 @@ struct world_watcher {
     void (*replaced)(void *arg, uint32_t node, uint32_t backup);                /* its disk is what that backup has; 0: it was wiped */
     void (*persisted)(void *arg, uint32_t node, const struct commit *c);        /* it is in the store */
     void (*linked)(void *arg, uint32_t node, uint32_t peer, bool up);           /* the node sees a connection come or go */
-    void (*sends)(void *arg, uint32_t node, uint32_t peer, size_t bytes);       /* a frame, lost or not */
+    void (*sends)(void *arg, uint32_t node, uint32_t peer, struct slice frame); /* one, lost or not */
 };
 
 struct world *world_create(const struct world_options *o, const struct world_watcher *watcher);

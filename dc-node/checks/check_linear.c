@@ -1,0 +1,39 @@
+/* I14: what was written at `majority` and read linearizably, row by row. */
+#include "checks.h"
+
+static const char *name_of(enum linear_kind k) {
+    static const char *const names[] = {
+        [LINEAR_READ] = "a read", [LINEAR_WRITE] = "a write", [LINEAR_SWAP] = "a swap", [LINEAR_SETNX] = "a SETNX", [LINEAR_ADD] = "an increment"};
+    return names[k];
+}
+
+bool check_linear(struct history *h, struct slice key, struct linear_op *ops, uint32_t count) {
+    uint32_t stuck = 0;
+    enum linear_verdict v = linear_check(ops, count, &stuck);
+    if (v != NOT_LINEAR) return v == LINEAR;
+    const struct linear_op *o = &ops[stuck];
+    history_fail(h, "I14", "%.*s: no order of its operations explains %s of %lld that was answered with %lld between %llu and %llu us", (int)key.n,
+                 (const char *)key.p, name_of(o->kind), (long long)o->value, (long long)o->answer, (unsigned long long)o->called,
+                 (unsigned long long)o->answered);
+    return true;
+}
+
+static const struct h_op *version_in(const struct h_event *e, uint32_t key) {
+    for (uint32_t i = 0; i < e->changes_count; i++)
+        for (uint32_t k = 0; e->changes[i].key == key && k < e->changes[i].ops_count; k++)
+            if (h_makes_version(&e->changes[i].ops[k])) return &e->changes[i].ops[k];
+    return NULL;
+}
+
+void check_not_beaten(struct history *h, uint32_t key) {
+    const struct h_elections *el = &h->elections;
+    for (uint32_t i = 0; i < el->promises_count; i++) {
+        const struct h_event *e = el->promises[i].event;
+        const struct h_op *op = e->gone ? NULL : version_in(e, key);
+        if (!op) continue;
+        const struct h_element *winner = h_winner(h, 0, key, op->kind, op->name);
+        if (!winner || winner->op->change->event == e || h_covers(winner->op->change, e->dot)) continue;
+        history_fail(h, "I14", "%.*s reads as written by %s, which did not know %s; but that was acknowledged by a majority",
+                     (int)h->keys[key].name.n, (const char *)h->keys[key].name.p, h_dot(h, winner->op->change->event->dot), h_dot(h, e->dot));
+    }
+}
