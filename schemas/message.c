@@ -23,6 +23,8 @@ void message_finish(struct message *m) {
         vv_finish(&m->heartbeat.vv);
         vv_finish(&m->heartbeat.synced);
         break;
+    case MESSAGE_ROW_ASK: vv_finish(&m->row_ask.vv); break;
+    case MESSAGE_ROW_TOLD: vv_finish(&m->row_told.vv); break;
     case MESSAGE_HELLO:
     case MESSAGE_REFUSE:
     case MESSAGE_EVENTS:
@@ -201,6 +203,58 @@ static void read_answer(struct reader *r, struct origins *t, struct message *m) 
     m->answer.reply = read_bytes(r, (size_t)(r->end - r->p));
 }
 
+/* varint count, then so many slices */
+static void put_args(uint32_t argc, struct slice args, struct buf *out) {
+    buf_varint(out, argc);
+    buf_put(out, args.p, args.n);
+}
+
+static uint32_t read_args(struct reader *r, struct slice *ret) {
+    uint32_t argc = read_u32_varint(r);
+    const uint8_t *from = r->p;
+    for (uint32_t i = 0; i < argc && !r->bad; i++) read_slice(r);
+    *ret = SLICE(from, (size_t)(r->p - from));
+    return argc;
+}
+
+static void put_row_ask(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_u64(out, m->row_ask.ask);
+    buf_u8(out, m->row_ask.what);
+    buf_u64(out, m->row_ask.from);
+    buf_u64(out, m->row_ask.to);
+    vv_encode(&m->row_ask.vv, t, out);
+    put_args(m->row_ask.argc, m->row_ask.args, out);
+}
+
+static void read_row_ask(struct reader *r, struct origins *t, struct message *m) {
+    m->row_ask.ask = read_u64(r);
+    m->row_ask.what = read_u8(r);
+    m->row_ask.from = read_u64(r);
+    m->row_ask.to = read_u64(r);
+    if (m->row_ask.what < ROW_ASK_STATES || m->row_ask.what > ROW_ASK_REPLACE) read_refuse(r);
+    vv_decode(r, t, &m->row_ask.vv);
+    m->row_ask.argc = read_args(r, &m->row_ask.args);
+}
+
+static void put_row_told(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_u64(out, m->row_told.ask);
+    buf_u8(out, m->row_told.what);
+    buf_u8(out, m->row_told.outcome);
+    buf_u64(out, m->row_told.upto);
+    vv_encode(&m->row_told.vv, t, out);
+    put_args(m->row_told.argc, m->row_told.args, out);
+}
+
+static void read_row_told(struct reader *r, struct origins *t, struct message *m) {
+    m->row_told.ask = read_u64(r);
+    m->row_told.what = read_u8(r);
+    m->row_told.outcome = read_u8(r);
+    m->row_told.upto = read_u64(r);
+    if (m->row_told.what < ROW_ASK_STATES || m->row_told.what > ROW_ASK_REPLACE || m->row_told.outcome > ROW_BEHIND) read_refuse(r);
+    vv_decode(r, t, &m->row_told.vv);
+    m->row_told.argc = read_args(r, &m->row_told.args);
+}
+
 static void put_payload(const struct message *m, const struct origins *t, struct buf *out) {
     switch (m->type) {
     case MESSAGE_HELLO: put_hello(m, out); return;
@@ -211,6 +265,8 @@ static void put_payload(const struct message *m, const struct origins *t, struct
     case MESSAGE_HEARTBEAT: put_heartbeat(m, t, out); return;
     case MESSAGE_FORWARD: put_forward(m, out); return;
     case MESSAGE_ANSWER: put_answer(m, t, out); return;
+    case MESSAGE_ROW_ASK: put_row_ask(m, t, out); return;
+    case MESSAGE_ROW_TOLD: put_row_told(m, t, out); return;
     }
     assert(!"a message has one of the types");
 }
@@ -225,6 +281,8 @@ static void read_payload(struct reader *r, struct origins *t, struct message *m)
     case MESSAGE_HEARTBEAT: read_heartbeat(r, t, m); return;
     case MESSAGE_FORWARD: read_forward(r, m); return;
     case MESSAGE_ANSWER: read_answer(r, t, m); return;
+    case MESSAGE_ROW_ASK: read_row_ask(r, t, m); return;
+    case MESSAGE_ROW_TOLD: read_row_told(r, t, m); return;
     }
     read_refuse(r);
 }
@@ -247,12 +305,22 @@ static enum frame_result bad(const char *why, const char **ret_why) {
     return FRAME_BAD;
 }
 
+static bool type_known(uint8_t type) {
+    switch (type) {
+#define X(name, number, doc)                                                                                                                         \
+    case number: return true;
+        MESSAGES(X)
+#undef X
+    }
+    return false;
+}
+
 /* What can be told from the first bytes is told before the rest has arrived. */
 static const char *check_start(struct slice bytes, uint32_t length) {
     if (length < FRAME_OVERHEAD - LENGTH_BYTES) return "expected a frame of at least 14 bytes";
     if (length > FRAME_BYTES_MAX - LENGTH_BYTES) return "expected a frame of at most 16 MiB";
     if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 3";
-    if (bytes.n > 5 && (bytes.p[5] < MESSAGE_HELLO || bytes.p[5] > MESSAGE_ANSWER)) return "expected a message type from 1 to 8";
+    if (bytes.n > 5 && !type_known(bytes.p[5])) return "expected a known message type";
     return NULL;
 }
 

@@ -18,7 +18,9 @@
     X(ACK, 5, "bytes taken of a subscription, and the numbers that are on disk here")                                                                \
     X(HEARTBEAT, 6, "VV on disk, digest, clock, what was sent on the subscription, and what is known of the receiver")                               \
     X(FORWARD, 7, "a client's request, from a follower to its leader")                                                                               \
-    X(ANSWER, 8, "the reply to a FORWARD, and the dot that must be applied before it is given")
+    X(ANSWER, 8, "the reply to a FORWARD, and the dot that must be applied before it is given")                                                      \
+    X(ROW_ASK, 12, "a question about rows, or what is to be done about one that is damaged")                                                         \
+    X(ROW_TOLD, 13, "the answer to a ROW_ASK, and the VV at which it holds")
 enum message_type {
 #define X(name, number, doc) MESSAGE_##name = number,
     MESSAGES(X)
@@ -33,6 +35,33 @@ enum knows {
     KNOWS_NOTHING, /* it has no report of this run */
     KNOWS_RUN,     /* it goes by a report of this run */
     KNOWS_BEHIND,  /* likewise; and it has seen more of that node than the run began with */
+};
+
+/* What is asked about rows. */
+#define ROW_ASKS(X)                                                                                                                                  \
+    X(STATES, 1, "args are keys: told are their rows' states, nothing for a row that is not there")                                                  \
+    X(WATCHED, 2, "args is one key: the same, and from now on it is noted whether an event changes this row")                                        \
+    X(TERMS, 3, "args are keys: told are u64 digest term and u64 hash of the state, of each")                                                        \
+    X(PARTS, 4, "a range of hashes from-to: told are u64 count of rows, and their digest in ROW_PARTS parts of equal width, u64 each")               \
+    X(LIST, 5, "a range of hashes from-to: told are the keys of its rows, each followed by its u64 digest term")                                     \
+    X(FETCH, 6, "no question: this VV is known elsewhere, and the receiver lacked some of it")                                                       \
+    X(REPLACE, 7, "args are a key and a row's state that holds at vv: it takes the place of the row that was watched by ask `from`")
+enum row_ask {
+#define X(name, number, doc) ROW_ASK_##name = number,
+    ROW_ASKS(X)
+#undef X
+};
+#define ROW_PARTS 16u
+#define ROW_OUTCOMES(X)                                                                                                                              \
+    X(DONE, 0, "it was answered, or done")                                                                                                           \
+    X(RETURNING, 1, "this node lacks what its disk had, and cannot tell")                                                                            \
+    X(TOO_LARGE, 2, "the answer would be larger than a frame")                                                                                       \
+    X(CHANGED, 3, "REPLACE: the row was written meanwhile, or is not watched any more")                                                              \
+    X(BEHIND, 4, "REPLACE: what was to be put holds at a VV that is not applied here: later")
+enum row_outcome {
+#define X(name, number, doc) ROW_##name = number,
+    ROW_OUTCOMES(X)
+#undef X
 };
 
 /* Slices borrow from the decoded frame, or from the caller when encoding; version vectors are owned by the message. */
@@ -100,6 +129,22 @@ struct message {
             bool wrote;     /* the dot is the session's own latest write */
             struct slice reply;
         } answer;
+        struct {
+            uint64_t ask; /* chosen by the asker; asked again under the same number where no answer comes */
+            uint8_t what; /* enum row_ask */
+            uint64_t from, to;
+            struct vv vv;
+            uint32_t argc;
+            struct slice args; /* argc slices, each with its length */
+        } row_ask;
+        struct {
+            uint64_t ask;
+            uint8_t what, outcome; /* enum row_outcome */
+            uint64_t upto;         /* PARTS, LIST: told is only of hashes from-upto; the rest is to be asked for anew */
+            struct vv vv;          /* on disk */
+            uint32_t argc;
+            struct slice args; /* likewise */
+        } row_told;
     };
 };
 void message_finish(struct message *m);

@@ -404,6 +404,8 @@ static void take_frame(struct engine *e, uint32_t peer, struct slice frame) {
     case MESSAGE_HEARTBEAT: take_heartbeat(e, peer, &m); break;
     case MESSAGE_FORWARD: requests_forward(e, peer, &m); break;
     case MESSAGE_ANSWER: requests_answer(e, peer, &m); break;
+    case MESSAGE_ROW_ASK:
+    case MESSAGE_ROW_TOLD: break;
     }
     message_finish(&m);
 }
