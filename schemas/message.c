@@ -23,8 +23,11 @@ void message_finish(struct message *m) {
         vv_finish(&m->heartbeat.vv);
         vv_finish(&m->heartbeat.synced);
         break;
+    case MESSAGE_VOTED: vv_finish(&m->voted.vv); break;
     case MESSAGE_ROW_ASK: vv_finish(&m->row_ask.vv); break;
     case MESSAGE_ROW_TOLD: vv_finish(&m->row_told.vv); break;
+    case MESSAGE_VOTE:
+    case MESSAGE_LEAD:
     case MESSAGE_HELLO:
     case MESSAGE_REFUSE:
     case MESSAGE_EVENTS:
@@ -114,18 +117,22 @@ static void read_events(struct reader *r, struct message *m) {
 static void put_ack(const struct message *m, const struct origins *t, struct buf *out) {
     buf_varint(out, m->ack.subscription);
     buf_varint(out, m->ack.taken_bytes);
+    buf_varint(out, m->ack.term);
     vv_encode(&m->ack.on_disk, t, out);
 }
 
 static void read_ack(struct reader *r, struct origins *t, struct message *m) {
     m->ack.subscription = read_u32_varint(r);
     m->ack.taken_bytes = read_varint(r);
+    m->ack.term = read_varint(r);
     vv_decode(r, t, &m->ack.on_disk);
 }
 
 static void put_heartbeat(const struct message *m, const struct origins *t, struct buf *out) {
     buf_varint(out, m->heartbeat.wall_ms);
     buf_varint(out, m->heartbeat.term);
+    buf_varint(out, m->heartbeat.round);
+    buf_varint(out, m->heartbeat.promised_ms);
     buf_varint(out, m->heartbeat.subscription);
     buf_varint(out, m->heartbeat.sent_bytes);
     buf_u64(out, m->heartbeat.digest);
@@ -143,6 +150,8 @@ static void put_heartbeat(const struct message *m, const struct origins *t, stru
 static void read_heartbeat(struct reader *r, struct origins *t, struct message *m) {
     m->heartbeat.wall_ms = read_varint(r);
     m->heartbeat.term = read_varint(r);
+    m->heartbeat.round = read_varint(r);
+    m->heartbeat.promised_ms = read_varint(r);
     m->heartbeat.subscription = read_u32_varint(r);
     m->heartbeat.sent_bytes = read_varint(r);
     m->heartbeat.digest = read_u64(r);
@@ -164,6 +173,10 @@ static void put_forward(const struct message *m, struct buf *out) {
     buf_varint(out, m->forward.request);
     buf_u8(out, m->forward.protocol);
     buf_u8(out, m->forward.close != 0);
+    buf_u8(out, m->forward.ack.level);
+    buf_u8(out, m->forward.ack.dcs);
+    buf_varint(out, m->forward.ack.timeout_ms);
+    buf_u8(out, m->forward.reads);
     buf_put(out, m->forward.args.p, m->forward.args.n);
 }
 
@@ -173,6 +186,11 @@ static void read_forward(struct reader *r, struct message *m) {
     m->forward.request = read_varint(r);
     m->forward.protocol = read_u8(r);
     m->forward.close = read_flag(r);
+    m->forward.ack.level = read_u8(r);
+    m->forward.ack.dcs = read_u8(r);
+    m->forward.ack.timeout_ms = read_u32_varint(r);
+    m->forward.reads = read_u8(r);
+    if (m->forward.ack.level > ACK_ALL || m->forward.reads > READ_LINEARIZABLE) read_refuse(r);
     m->forward.args = SLICE(r->p, (size_t)(r->end - r->p));
     m->forward.argc = 0;
     while (r->p < r->end) {
@@ -201,6 +219,38 @@ static void read_answer(struct reader *r, struct origins *t, struct message *m) 
     m->answer.wrote = dot == 2;
     m->answer.dot = dot ? dot_decode(r, t) : (struct dot){ORIGIN_NONE, 0};
     m->answer.reply = read_bytes(r, (size_t)(r->end - r->p));
+}
+
+static void put_vote(const struct message *m, struct buf *out) {
+    buf_varint(out, m->vote.term);
+    buf_u8(out, m->vote.pre != 0);
+    buf_u8(out, m->vote.takes_over != 0);
+    buf_u8(out, m->vote.admitted != 0);
+    buf_u8(out, m->vote.dc_has_written != 0);
+}
+
+static void read_vote(struct reader *r, struct message *m) {
+    m->vote.term = read_varint(r);
+    m->vote.pre = read_flag(r);
+    m->vote.takes_over = read_flag(r);
+    m->vote.admitted = read_flag(r);
+    m->vote.dc_has_written = read_flag(r);
+}
+
+static void put_voted(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_varint(out, m->voted.term);
+    buf_u8(out, m->voted.pre != 0);
+    buf_u8(out, m->voted.granted != 0);
+    buf_varint(out, m->voted.promised_ms);
+    vv_encode(&m->voted.vv, t, out);
+}
+
+static void read_voted(struct reader *r, struct origins *t, struct message *m) {
+    m->voted.term = read_varint(r);
+    m->voted.pre = read_flag(r);
+    m->voted.granted = read_flag(r);
+    m->voted.promised_ms = read_varint(r);
+    vv_decode(r, t, &m->voted.vv);
 }
 
 /* varint count, then so many slices */
@@ -265,6 +315,9 @@ static void put_payload(const struct message *m, const struct origins *t, struct
     case MESSAGE_HEARTBEAT: put_heartbeat(m, t, out); return;
     case MESSAGE_FORWARD: put_forward(m, out); return;
     case MESSAGE_ANSWER: put_answer(m, t, out); return;
+    case MESSAGE_VOTE: put_vote(m, out); return;
+    case MESSAGE_VOTED: put_voted(m, t, out); return;
+    case MESSAGE_LEAD: buf_varint(out, m->lead.term); return;
     case MESSAGE_ROW_ASK: put_row_ask(m, t, out); return;
     case MESSAGE_ROW_TOLD: put_row_told(m, t, out); return;
     }
@@ -281,6 +334,9 @@ static void read_payload(struct reader *r, struct origins *t, struct message *m)
     case MESSAGE_HEARTBEAT: read_heartbeat(r, t, m); return;
     case MESSAGE_FORWARD: read_forward(r, m); return;
     case MESSAGE_ANSWER: read_answer(r, t, m); return;
+    case MESSAGE_VOTE: read_vote(r, m); return;
+    case MESSAGE_VOTED: read_voted(r, t, m); return;
+    case MESSAGE_LEAD: m->lead.term = read_varint(r); return;
     case MESSAGE_ROW_ASK: read_row_ask(r, t, m); return;
     case MESSAGE_ROW_TOLD: read_row_told(r, t, m); return;
     }
@@ -319,7 +375,7 @@ static bool type_known(uint8_t type) {
 static const char *check_start(struct slice bytes, uint32_t length) {
     if (length < FRAME_OVERHEAD - LENGTH_BYTES) return "expected a frame of at least 14 bytes";
     if (length > FRAME_BYTES_MAX - LENGTH_BYTES) return "expected a frame of at most 16 MiB";
-    if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 3";
+    if (bytes.n > 4 && bytes.p[4] != MESSAGE_VERSION) return "expected message version 4";
     if (bytes.n > 5 && !type_known(bytes.p[5])) return "expected a known message type";
     return NULL;
 }

@@ -4,9 +4,10 @@
  * A frame that is too long, of an unknown version or type, or whose checksum fails is refused, and with it its link; nothing of it is applied.
  * Frames may be lost, repeated or reordered: each message stands for itself, and nothing here is an acknowledgement but ACK. */
 #pragma once
+#include "ack.h"
 #include "event.h"
 
-#define MESSAGE_VERSION 3
+#define MESSAGE_VERSION 4
 #define FRAME_BYTES_MAX (16u * 1024 * 1024)
 #define FRAME_OVERHEAD  14u
 
@@ -19,6 +20,9 @@
     X(HEARTBEAT, 6, "VV on disk, digest, clock, what was sent on the subscription, and what is known of the receiver")                               \
     X(FORWARD, 7, "a client's request, from a follower to its leader")                                                                               \
     X(ANSWER, 8, "the reply to a FORWARD, and the dot that must be applied before it is given")                                                      \
+    X(VOTE, 9, "elect me in this term; pre: would you?")                                                                                             \
+    X(VOTED, 10, "whether; and what the voter has, and has promised")                                                                                \
+    X(LEAD, 11, "take over from me: you have what I have")                                                                                           \
     X(ROW_ASK, 12, "a question about rows, or what is to be done about one that is damaged")                                                         \
     X(ROW_TOLD, 13, "the answer to a ROW_ASK, and the VV at which it holds")
 enum message_type {
@@ -95,11 +99,14 @@ struct message {
         struct {
             uint32_t subscription;
             uint64_t taken_bytes;
+            uint64_t term;     /* of the sender's DC: a leader counts acknowledgements of its own term alone */
             struct vv on_disk; /* only what has moved; to be joined */
         } ack;
         struct {
             uint64_t wall_ms;
-            uint64_t term;         /* 0 where leaders are fixed */
+            uint64_t term;         /* of the sender's DC */
+            uint64_t round;        /* a leader's: echoed by followers of its term; a follower's: the latest it has seen */
+            uint64_t promised_ms;  /* to the leader of the term: no stamp beyond this is needed */
             uint32_t subscription; /* being served to the receiver, 0: none */
             uint64_t sent_bytes;   /* on it */
             uint64_t digest;       /* at vv */
@@ -119,6 +126,8 @@ struct message {
             uint64_t request;  /* 1, 2, 3... within a session: each is carried out once, in order */
             uint8_t protocol;  /* RESP 2 or 3 */
             uint8_t close;     /* the client is gone: forget the session, no answer */
+            struct ack ack;    /* as the client has set it */
+            uint8_t reads;     /* enum read_level */
             uint32_t argc;     /* filled by decoding */
             struct slice args; /* argc slices, each with its length */
         } forward;
@@ -129,6 +138,21 @@ struct message {
             bool wrote;     /* the dot is the session's own latest write */
             struct slice reply;
         } answer;
+        struct {
+            uint64_t term;
+            uint8_t pre;                      /* not yet: would it be granted? */
+            uint8_t takes_over;               /* by the leader's own wish: though it is heard */
+            uint8_t admitted, dc_has_written; /* topology/election.h: of the sender */
+        } vote;
+        struct {
+            uint64_t term; /* that was asked for, where it is granted; else the sender's */
+            uint8_t pre, granted;
+            uint64_t promised_ms; /* the most that the sender has promised any leader */
+            struct vv vv;
+        } voted;
+        struct {
+            uint64_t term;
+        } lead;
         struct {
             uint64_t ask; /* chosen by the asker; asked again under the same number where no answer comes */
             uint8_t what; /* enum row_ask */

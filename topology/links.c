@@ -42,40 +42,49 @@ bool link_heard(const struct link *l, uint64_t now_us) {
 static int relay_for(const struct plan_input *in, uint32_t dc, uint32_t own_dc) {
     for (uint32_t other = 0; other < in->cluster->dcs_count; other++) {
         uint32_t peer = in->leaders[other];
-        if (other == dc || other == own_dc || !link_heard(&in->links[peer], in->now_us)) continue;
+        if (other == dc || other == own_dc || peer == LEADER_NONE || !link_heard(&in->links[peer], in->now_us)) continue;
         if (in->links[peer].scope & (UINT32_C(1) << dc)) return (int)peer; /* it relays already */
         if (in->has_more(in->arg, peer, dc)) return (int)peer;
     }
     return -1;
 }
 
-/* Whoever has more of a leader's own DC than it has itself, after its disk has lost something: a node of that DC before others. */
-static int holder_of_own(const struct plan_input *in, uint32_t own_dc) {
-    int found = -1;
-    for (uint32_t i = 0; i < in->cluster->nodes_count; i++) {
-        if (i == in->self || !link_heard(&in->links[i], in->now_us) || !in->has_more(in->arg, i, own_dc)) continue;
-        if (in->cluster->nodes[i].dc == own_dc) return (int)i;
-        if (found < 0) found = (int)i;
+/* Where nobody else is to give them: a node that is known to have more of a DC. A leader asks nodes of its own DC, after it was elected; and for its
+ * own DC's events anybody, after its disk has lost something. A node without a leader asks anybody, nodes of its own DC first. */
+static void want_from_holders(const struct plan_input *in, uint32_t *want) {
+    uint32_t own_dc = in->cluster->nodes[in->self].dc;
+    bool leads = in->leaders[own_dc] == in->self;
+    for (uint32_t dc = 0; dc < in->cluster->dcs_count; dc++) {
+        int found = -1;
+        for (uint32_t i = 0; i < in->cluster->nodes_count; i++) {
+            bool near = in->cluster->nodes[i].dc == own_dc;
+            if (i == in->self || (leads && !near && dc != own_dc) || !link_heard(&in->links[i], in->now_us) || !in->has_more(in->arg, i, dc))
+                continue;
+            if (near || found < 0) found = (int)i;
+            if (near) break;
+        }
+        if (found >= 0) want[found] |= UINT32_C(1) << dc;
     }
-    return found;
 }
 
 void plan_subscriptions(const struct plan_input *in, uint32_t *want) {
     memset(want, 0, in->cluster->nodes_count * sizeof *want);
     uint32_t own_dc = in->cluster->nodes[in->self].dc;
     if (in->leaders[own_dc] != in->self) {
-        want[in->leaders[own_dc]] = SCOPE_ALL;
+        if (in->leaders[own_dc] != LEADER_NONE)
+            want[in->leaders[own_dc]] = SCOPE_ALL;
+        else
+            want_from_holders(in, want);
         return;
     }
     for (uint32_t dc = 0; dc < in->cluster->dcs_count; dc++) {
         if (dc == own_dc) continue;
         uint32_t bit = UINT32_C(1) << dc;
-        bool reachable = link_heard(&in->links[in->leaders[dc]], in->now_us);
-        want[in->leaders[dc]] |= bit;
+        bool known = in->leaders[dc] != LEADER_NONE, reachable = known && link_heard(&in->links[in->leaders[dc]], in->now_us);
+        if (known) want[in->leaders[dc]] |= bit;
         if (reachable && !(in->stuck & bit)) continue;
         int relay = relay_for(in, dc, own_dc);
         if (relay >= 0) want[relay] |= bit;
     }
-    int holder = holder_of_own(in, own_dc);
-    if (holder >= 0) want[holder] |= UINT32_C(1) << own_dc;
+    want_from_holders(in, want);
 }

@@ -9,6 +9,7 @@
 #include "../schemas/message.h"
 
 #define SCOPE_ALL           UINT32_MAX
+#define LEADER_NONE         UINT32_MAX
 #define HEARTBEAT_US        200000u
 #define LINK_SILENT_US      1000000u /* a peer that was not heard for so long is unreachable */
 #define SUBSCRIBE_RETRY_US  500000u
@@ -36,8 +37,8 @@ struct link {
     uint64_t heard_us;     /* when the last frame came; 0: never */
     uint64_t heartbeat_due_us;
     uint32_t unheard_ms; /* for so long the peer has heard nothing from here, by its last heartbeat */
+    uint64_t term;       /* by its last heartbeat */
     bool reports;        /* report is filled */
-    bool peer_is_leader;
     struct vv report;  /* its VV in its last heartbeat: whole, so fit for stability */
     struct vv synced;  /* of that, what a crash of its machine leaves */
     struct vv on_disk; /* what it is known to have on disk: report and acknowledgements joined */

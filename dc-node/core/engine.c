@@ -34,12 +34,6 @@ static void size_memory(struct engine *e) {
     e->waiting_bytes_max = all / 16;
 }
 
-static void find_leaders(struct engine *e) {
-    for (uint32_t d = 0; d < e->cluster->dcs_count; d++) e->leaders[d] = cluster_first(e->cluster, d);
-    e->leader = e->leaders[e->self_dc];
-    e->is_leader = e->leader == e->self;
-}
-
 int engine_create(struct engine **ret, const struct engine_options *options, struct now now, struct buf *why) {
     struct engine *e = xcalloc(1, sizeof *e);
     e->options = *options;
@@ -61,7 +55,6 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     e->expiries_page = COLLECT_KEYS;
     e->flush_due_us = now.mono_us + FLUSH_AGE_US;
     e->collect_due_us = now.mono_us + COLLECT_PERIOD_US;
-    find_leaders(e);
     size_memory(e);
     if (engine_recover(e, why) != 0) {
         engine_destroy(e);
@@ -75,6 +68,10 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     tail_init(&e->tail, e->cluster->memory_bytes_max / 16, &e->vv);
     handlers_create(e);
     return_create(e);
+    if (lead_create(e, why) != 0) {
+        engine_destroy(e);
+        return STORE_FAILED;
+    }
     *ret = e;
     return 0;
 }
@@ -86,6 +83,7 @@ void engine_destroy(struct engine *e) {
     handlers_finish(e);
     journal_finish(e);
     losses_finish(e);
+    lead_finish(e);
     engine_drop_waiting(e);
     for (uint32_t o = 0; o < e->sources_cap; o++) {
         if (e->sources[o]) vv_finish(&e->sources[o]->deps);
@@ -210,6 +208,7 @@ static void clear_updates(struct engine *e) {
 static void tick(struct engine *e) {
     links_tick(e);
     return_tick(e);
+    lead_tick(e);
     forward_tick(e);
     requests_tick(e);
     if (e->now.mono_us >= e->collect_due_us && !e->updates.fatal) {
@@ -256,11 +255,10 @@ static void collect_commit(struct engine *e) {
     c->losses_count = e->losses_count;
     c->trims = e->trims;
     c->trims_count = e->trims_count;
-    if (e->identity.n) {
-        e->identity_record = (struct named_record){slice_text(IDENTITY_NAME), buf_slice_of(&e->identity)};
-        c->metas = &e->identity_record;
-        c->metas_count = 1;
-    }
+    c->metas = e->metas;
+    if (e->identity.n) e->metas[c->metas_count++] = (struct named_record){slice_text(IDENTITY_NAME), buf_slice_of(&e->identity)};
+    c->must_sync = lead_record(e, &e->metas[c->metas_count]);
+    c->metas_count += c->must_sync;
     e->updates.commit_needed = c->metas_count || c->blocks_count || c->losses_count || c->trims_count;
 }
 
@@ -286,7 +284,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t engine_wake_us(const struct engine *e) {
     uint64_t wake = least(e->collect_due_us, least(links_wake_us(e), least(requests_wake_us(e), forward_wake_us(e))));
-    wake = least(wake, handlers_wake_us(e));
+    wake = least(wake, least(handlers_wake_us(e), lead_wake_us(e)));
     if (!e->rows.flushing && e->rows.dirty_count) wake = least(wake, e->flush_due_us);
     return wake;
 }

@@ -33,7 +33,6 @@ struct engine_options {
     uint64_t entropy;              /* random for each run: incarnation, sub-ids, SPOP and the like come from it */
     uint32_t planted_bug;          /* 0, or one of PLANTED_BUGS: for tests of the tests */
     bool returning;                /* the store lacks what this node had once: it was wiped, or is a copy (engine_returning) */
-    bool set_aside;                /* ... and what it had is somewhere: it takes it from a node that has lost nothing, or from nobody */
 };
 
 /* Time comes in with every input. */
@@ -123,6 +122,11 @@ uint64_t engine_run(const struct engine *e);
 /* The node lacks what its disk had, by the host's word or by what others know of it: it takes no commands and originates nothing until it has caught
  * up with them. The host keeps this over restarts, and gives it back in engine_options. */
 bool engine_returning(const struct engine *e);
+/* Who leads this node's DC, as far as it knows: an index into cluster->nodes, UINT32_MAX where nobody does. */
+uint32_t engine_leader(const struct engine *e);
+uint64_t engine_term(const struct engine *e);
+/* It leads, and takes writes now. */
+bool engine_leads(const struct engine *e);
 bool engine_session_authenticated(const struct engine *e, uint64_t session);
 bool engine_session_blocked(const struct engine *e, uint64_t session);
 /* Its requests that are at the leader and not yet answered. */

@@ -173,7 +173,7 @@ static void take_incarnation(struct engine *e) {
 struct dot engine_originate(struct engine *e, const struct change *changes, uint32_t count) {
     if (e->own == ORIGIN_NONE) take_incarnation(e);
     struct dot dot = {e->own, vv_get(&e->vv, e->own) + 1};
-    stamp_t stamp = hlc_next(&e->clock, e->now.wall_ms);
+    stamp_t stamp = hlc_next(&e->clock, lead_wall_ms(e));
     uint32_t deps_count = own_deps(e);
     buf_clear(&e->body);
     event_begin(&e->body, stamp, engine_source(e, e->own)->checksum, e->deps, deps_count, count, e->origins);

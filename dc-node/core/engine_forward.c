@@ -5,7 +5,8 @@
  * way on the channel is indeterminate; nobody retries; the next request opens a new channel. */
 #include "state.h"
 
-#define FORWARD_BYTES_MAX (FRAME_BYTES_MAX - 4096u)
+#define LEADER_PATIENCE_US 5000000u /* a request waits so long for a leader */
+#define FORWARD_BYTES_MAX  (FRAME_BYTES_MAX - 4096u)
 
 /* ---- at the follower ---- */
 
@@ -74,9 +75,9 @@ static void stash(struct session_entry *se, const struct slice *argv, uint32_t a
 
 static bool is(const struct command *cmd, const char *name) { return strcmp(cmd->name, name) == 0; }
 
-/* A transaction whose leader is gone: EXEC will answer nil. */
-static bool answer_lost_transaction(struct session_entry *se, const struct command *cmd) {
+bool forward_lost_transaction(struct session_entry *se, const struct command *cmd) {
     struct reply reply = reply_to(se);
+    if (!se->pinned_lost || under_way(se)) return false;
     if (is(cmd, "multi"))
         reply_ok(&reply);
     else if (is(cmd, "exec"))
@@ -146,6 +147,44 @@ static struct reply refusal(struct engine *e, struct session_entry *se, const st
     return reply_to(se);
 }
 
+static bool leader_is_near(const struct engine *e) { return e->leader != ELECTION_NOBODY && link_reachable(e, e->leader); }
+
+void forward_no_leader(struct engine *e, struct reply *reply) {
+    const char *dc = e->cluster->dcs[e->self_dc].name, *self = e->cluster->nodes[e->self].name;
+    if (e->leader == ELECTION_NOBODY)
+        reply_error(reply, "NOLEADER %s has no leader that %s knows of: nothing was written", dc, self);
+    else if (e->is_leader)
+        reply_error(reply, "NOLEADER %s leads %s, but no majority has promised it the time that it needs: nothing was written", self, dc);
+    else
+        reply_error(reply, "NOLEADER %s, the leader of %s, cannot be reached from %s: nothing was written", e->cluster->nodes[e->leader].name, dc,
+                    self);
+}
+
+bool forward_wait(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
+    if (!se->patience_us) se->patience_us = e->now.mono_us + LEADER_PATIENCE_US;
+    if (e->now.mono_us >= se->patience_us) {
+        se->patience_us = 0;
+        return false;
+    }
+    stash(se, argv, argc);
+    e->patient = true;
+    return true;
+}
+
+/* Stashed requests try again when there is a leader, and once more when their patience is over. */
+static void look_at_patient(struct engine *e) {
+    struct session_entry *se, *next;
+    bool ready = e->is_leader ? engine_leads(e) : leader_is_near(e);
+    e->patient = false;
+    HASH_ITER(hh, e->sessions, se, next) {
+        if (!se->patience_us || !se->stash_argc || under_way(se)) continue;
+        if (ready || e->now.mono_us >= se->patience_us)
+            request_resume(e, se);
+        else
+            e->patient = true;
+    }
+}
+
 bool forward_refused(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
     if (under_way(se)) {
         stash(se, argv, argc);
@@ -159,7 +198,6 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
     struct session *s = &se->s;
     bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);
     bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || (command_writes(cmd, argv, argc) && !s->multi) || (is(cmd, "watch") && !s->multi);
-    if (se->pinned_lost && !under_way(se) && answer_lost_transaction(se, cmd)) return true;
     uint64_t room = FORWARDS_MAX - under_way(se), need = whole_queue ? (uint64_t)s->queue_count + 2 : 1;
     if (under_way(se) && (!wanted || need > room || se->pinned_lost)) {
         stash(se, argv, argc);
@@ -174,10 +212,10 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
         struct reply reply = reply_to(se);
         reply_error(&reply, "ERR a transaction through a follower holds at most %u commands", FORWARDS_MAX - 2);
         session_discard(s);
-    } else if (!link_reachable(e, e->leader)) {
+    } else if (!leader_is_near(e)) {
+        if (!(s->pinned && se->pin_open) && forward_wait(e, se, argv, argc)) return true;
         struct reply reply = refusal(e, se, cmd);
-        reply_error(&reply, "NOLEADER %s, the leader of %s, cannot be reached from %s: nothing was written", e->cluster->nodes[e->leader].name,
-                    e->cluster->dcs[e->self_dc].name, e->cluster->nodes[e->self].name);
+        forward_no_leader(e, &reply);
         if (whole_queue) session_discard(s);
     } else if (args_bytes(argv, argc) > FORWARD_BYTES_MAX) {
         struct reply reply = refusal(e, se, cmd);
@@ -253,10 +291,14 @@ void forward_updates(struct engine *e) {
 
 void forward_tick(struct engine *e) {
     struct session_entry *se, *next;
+    if (e->patient) look_at_patient(e);
     HASH_ITER(hh_channel, e->channels, se, next) if (under_way(se) && e->now.mono_us >= se->forward_deadline_us) fail_channel(e, se);
 }
 
-uint64_t forward_wake_us(const struct engine *e) { return e->channels ? e->now.mono_us + FORWARD_TIMEOUT_US / 4 : UINT64_MAX; }
+uint64_t forward_wake_us(const struct engine *e) {
+    if (e->patient) return e->now.mono_us + 20000;
+    return e->channels ? e->now.mono_us + FORWARD_TIMEOUT_US / 4 : UINT64_MAX;
+}
 
 void forward_finish(struct engine *e) {
     for (struct held_answer *h = e->held, *next; h; h = next) {
@@ -309,6 +351,10 @@ static void remote_answer(struct engine *e, struct session_entry *se) {
 
 static void run_queued(struct engine *e, struct session_entry *se) {
     while (se->remote_queue && se->remote_queue->request == se->remote_last + 1 && !session_busy(se)) {
+        if (!engine_leads(e)) {
+            e->remotes_wait = true;
+            return;
+        }
         struct remote_request *r = se->remote_queue;
         se->remote_queue = r->next;
         se->remote_queued--;
@@ -357,9 +403,30 @@ void requests_forward(struct engine *e, uint32_t peer, const struct message *m) 
     run_queued(e, se);
 }
 
+void forward_leader_gone(struct engine *e) {
+    struct session_entry *se, *next;
+    HASH_ITER(hh_channel, e->channels, se, next) fail_channel(e, se);
+}
+
+void requests_lead(struct engine *e) {
+    struct session_entry *se, *next;
+    e->remotes_wait = false;
+    HASH_ITER(hh_channel, e->remotes, se, next) run_queued(e, se);
+}
+
+/* Followers learn of it by themselves, and what they had sent is indeterminate; transactions of own clients that had begun end in nil. */
+void requests_deposed(struct engine *e) {
+    struct session_entry *se, *next;
+    HASH_ITER(hh_channel, e->remotes, se, next) remove_remote(e, se);
+    HASH_ITER(hh, e->sessions, se, next) {
+        if (!se->s.watches_count) continue;
+        session_discard(&se->s);
+        se->pinned_lost = true;
+    }
+}
+
 void requests_peer_lost(struct engine *e, uint32_t peer) {
     struct session_entry *se, *next;
     HASH_ITER(hh_channel, e->remotes, se, next) if (se->remote_key[0] == peer) remove_remote(e, se);
-    if (peer != e->leader) return;
-    HASH_ITER(hh_channel, e->channels, se, next) fail_channel(e, se);
+    if (peer == e->leader) forward_leader_gone(e);
 }

@@ -55,6 +55,17 @@ static void subscribe(struct engine *e, uint32_t peer, uint32_t scope) {
     links_send(e, peer, &m);
 }
 
+/* No credit at all: nothing is to be sent any more. */
+static void unsubscribe(struct engine *e, uint32_t peer) {
+    struct link *l = &e->links[peer];
+    if (++l->subscription == 0) l->subscription = 1;
+    l->scope = 0;
+    struct message m = {.type = MESSAGE_SUBSCRIBE};
+    m.subscribe.subscription = l->subscription;
+    m.subscribe.vv = e->vv;
+    links_send(e, peer, &m);
+}
+
 static uint32_t dc_bit(struct engine *e, origin_ref o) {
     int32_t dc = engine_source(e, o)->dc;
     return dc < 0 ? 0 : UINT32_C(1) << dc;
@@ -119,7 +130,9 @@ static void plan(struct engine *e) {
     uint32_t lost_numbers = waited_longer_than(e, LOSS_PATIENCE_US) ? waited_for(e, true) : 0;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         struct link *l = &e->links[i];
-        if (!l->connected || !want[i]) continue;
+        if (!l->connected) continue;
+        if (!want[i] && l->scope) unsubscribe(e, i);
+        if (!want[i]) continue;
         if (want[i] != l->scope || subscription_failed(e, l, lost_numbers)) subscribe(e, i, want[i]);
     }
 }
@@ -157,6 +170,7 @@ static void stop_serving(struct engine *e, uint32_t peer) {
 static void take_subscribe(struct engine *e, uint32_t peer, const struct message *m) {
     if (m->subscribe.subscription == e->links[peer].served.subscription) return; /* came twice */
     stop_serving(e, peer);
+    if (!m->subscribe.window_bytes) return;
     struct served *s = &e->links[peer].served;
     s->subscription = m->subscribe.subscription;
     s->window_bytes = m->subscribe.window_bytes < window_bytes(e) ? m->subscribe.window_bytes : window_bytes(e);
@@ -286,7 +300,7 @@ static void send_heartbeat(struct engine *e, uint32_t peer) {
     m.heartbeat.subscription = l->served.refused ? 0 : l->served.subscription;
     m.heartbeat.sent_bytes = l->served.sent_bytes;
     m.heartbeat.digest = e->digest;
-    m.heartbeat.is_leader = e->is_leader;
+    lead_fill_heartbeat(e, &m);
     uint64_t silent_ms = (e->now.mono_us - l->heard_us) / 1000;
     m.heartbeat.silent_ms = silent_ms < UINT32_MAX ? (uint32_t)silent_ms : UINT32_MAX;
     m.heartbeat.run = e->run;
@@ -320,10 +334,10 @@ static void take_heartbeat(struct engine *e, uint32_t peer, const struct message
     struct link *l = &e->links[peer];
     if (m->heartbeat.run != l->peer_run) return; /* of an earlier run */
     l->unheard_ms = m->heartbeat.silent_ms;
+    lead_take_heartbeat(e, peer, m);
     if (!return_take_report(e, peer, m)) return;
     return_take_heartbeat(e, peer, m);
     l->report_digest = m->heartbeat.digest;
-    l->peer_is_leader = m->heartbeat.is_leader;
     l->clock_ahead_ms = (int64_t)(m->heartbeat.wall_ms - e->now.wall_ms);
     l->report_ms = m->heartbeat.wall_ms;
     compare_digest(e, l);
@@ -338,6 +352,7 @@ static void send_ack(struct engine *e, uint32_t peer) {
     struct message m = {.type = MESSAGE_ACK};
     m.ack.subscription = l->subscription;
     m.ack.taken_bytes = l->seen_bytes;
+    m.ack.term = e->election.durable.term;
     for (uint32_t i = 0; i < e->ack_moved_count; i++) vv_set(&m.ack.on_disk, e->ack_moved[i], vv_get(&e->vv, e->ack_moved[i]));
     links_send(e, peer, &m);
     message_finish(&m);
@@ -383,6 +398,7 @@ static void link_down(struct engine *e, uint32_t peer) {
     stop_serving(e, peer);
     buf_clear(&l->out);
     requests_peer_lost(e, peer);
+    lead_lost(e, peer);
 }
 
 static void take_frame(struct engine *e, uint32_t peer, struct slice frame) {
@@ -404,6 +420,9 @@ static void take_frame(struct engine *e, uint32_t peer, struct slice frame) {
     case MESSAGE_HEARTBEAT: take_heartbeat(e, peer, &m); break;
     case MESSAGE_FORWARD: requests_forward(e, peer, &m); break;
     case MESSAGE_ANSWER: requests_answer(e, peer, &m); break;
+    case MESSAGE_VOTE:
+    case MESSAGE_VOTED:
+    case MESSAGE_LEAD: lead_take(e, peer, &m); break;
     case MESSAGE_ROW_ASK:
     case MESSAGE_ROW_TOLD: break;
     }

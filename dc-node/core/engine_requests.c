@@ -177,6 +177,13 @@ static const struct command *admit(struct engine *e, struct session_entry *se, c
     return NULL;
 }
 
+static bool writes_now(const struct session *s, const struct command *cmd, const struct slice *argv, uint32_t argc) {
+    if (!s->multi) return command_writes(cmd, argv, argc);
+    bool writes = false;
+    for (uint32_t i = 0; i < s->queue_count; i++) writes |= (s->queue[i].command->flags & CMD_WRITE) != 0;
+    return writes && !s->multi_failed && strcmp(cmd->name, "exec") == 0;
+}
+
 void request_run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     e->count.commands++;
@@ -190,7 +197,16 @@ void request_run(struct engine *e, struct session_entry *se, const struct slice 
         e->count.commands--;
         return;
     }
+    if (forward_lost_transaction(se, cmd)) return;
     if (!e->is_leader && !s->remote && forward_request(e, se, cmd, argv, argc)) return;
+    if (e->is_leader && !s->remote && writes_now(s, cmd, argv, argc) && !engine_leads(e)) { /* elected, but not yet ready */
+        if (forward_wait(e, se, argv, argc)) return;
+        struct reply reply = reply_to(se);
+        forward_no_leader(e, &reply);
+        if (s->multi) session_discard(s);
+        return;
+    }
+    se->patience_us = 0;
     if (s->multi && !(cmd->flags & CMD_NO_QUEUE)) {
         queue(e, se, cmd, argv, argc);
         return;
@@ -381,7 +397,13 @@ static void flush_all_step(struct engine *e, struct session_entry *se) {
 
 static void look_at_wait(struct engine *e, struct session_entry *se) {
     struct session *s = &se->s;
-    if (s->wait == WAIT_JOB && se->inbox_job) {
+    if (s->wait == WAIT_JOB && inbox_writes(se) && !engine_leads(e)) {
+        if (e->is_leader) return; /* it goes on when it is ready */
+        struct reply reply = reply_to(se);
+        reply_error(&reply, "NOLEADER %s leads no longer: what was done up to here stays", e->cluster->nodes[e->self].name);
+        inbox_job_finish(se);
+        unblock(e, se);
+    } else if (s->wait == WAIT_JOB && se->inbox_job) {
         if (inbox_step(e, se)) unblock(e, se);
     } else if (s->wait == WAIT_JOB) {
         flush_all_step(e, se);

@@ -167,6 +167,8 @@ struct inbox_job {
     char why[256];              /* of the latest that was skipped */
 };
 
+bool inbox_writes(const struct session_entry *se) { return !se->inbox_job || se->inbox_job->kind == JOB_RESOLVE; }
+
 void inbox_job_finish(struct session_entry *se) {
     if (!se->inbox_job) return;
     scope_finish(&se->inbox_job->scope);

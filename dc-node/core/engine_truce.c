@@ -192,7 +192,7 @@ void engine_get_figures(const struct engine *e, struct engine_figures *ret) {
     *ret = (struct engine_figures){.cluster = e->cluster,
                                    .node = e->self,
                                    .is_leader = e->is_leader,
-                                   .leader = e->cluster->nodes[e->leader].name,
+                                   .leader = e->leader == ELECTION_NOBODY ? NULL : e->cluster->nodes[e->leader].name,
                                    .uptime_ms = (e->now.mono_us - e->started.mono_us) / 1000,
                                    .commands = e->count.commands,
                                    .connections = e->count.connections,

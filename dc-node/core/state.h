@@ -3,6 +3,7 @@
 #include "../../conflict/handler.h"
 #include "../../conflict/journal.h"
 #include "../../conflict/policy.h"
+#include "../../topology/election.h"
 #include "../../topology/links.h"
 #include "engine.h"
 #include "prng.h"
@@ -105,6 +106,7 @@ struct session_entry {
     uint64_t forward_sent, forward_answered;
     bool *deliver; /* FORWARDS_MAX, by request: is the answer for the client */
     uint64_t forward_deadline_us;
+    uint64_t patience_us;     /* the stashed request waits for a leader until then; 0: it does not */
     bool pin_open, pin_multi; /* the last forwarded of its kind left watches, or a queue, at the leader */
     bool pinned_lost;         /* the leader that held them is gone */
 
@@ -166,9 +168,14 @@ struct journal {
 struct engine {
     struct engine_options options;
     const struct cluster *cluster;  /* a copy of its own: see `members` */
-    uint32_t self, self_dc, leader; /* indices into the cluster */
+    uint32_t self, self_dc, leader; /* indices into the cluster; leader: ELECTION_NOBODY where there is none */
     uint32_t leaders[DCS_MAX];
-    bool is_leader;
+    uint64_t leader_terms[DCS_MAX];
+    struct election election;
+    struct buf election_bytes;
+    bool is_leader;           /* elected, though perhaps not ready */
+    bool led;                 /* engine_leads() when it was last looked at */
+    uint64_t round, round_us; /* a leader's question to its followers, and when it was asked; a follower's: the latest it has heard */
     struct now now, started;
     struct prng prng;
     struct store *store;
@@ -237,13 +244,15 @@ struct engine {
     uint32_t expiries_page;
     bool flush_wanted;
     struct buf identity; /* whose data directory this is: to be written with the next commit; empty: it is written */
-    struct named_record identity_record;
+    struct named_record metas[2];
 
     /* clients and peers */
     struct session_entry *sessions, *remotes; /* clients by id; followers' by (peer, session) */
     struct session_entry *channels;           /* of the clients, those with a forward_session, by it */
     uint64_t channel_ids, remote_ids;
     uint32_t waits;     /* sessions with a wait */
+    bool patient;       /* some wait for a leader */
+    bool remotes_wait;  /* followers' requests wait until this node takes writes */
     struct slice *argv; /* scratch */
     uint32_t argv_cap;
     struct link *links;                   /* NODES_MAX, the own one unused */
@@ -398,6 +407,11 @@ static inline bool session_busy(const struct session_entry *se) { return se->s.w
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc);
 /* At a follower: the node refuses this request itself. True: it was stashed, since answers to those before it are to come; nothing may be replied. */
 bool forward_refused(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc);
+/* A transaction whose leader is gone: its commands are refused, and EXEC answers nil. True: answered. */
+bool forward_lost_transaction(struct session_entry *se, const struct command *cmd);
+/* Stashes a request until there is a leader; false: it has waited long enough. */
+bool forward_wait(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc);
+void forward_no_leader(struct engine *e, struct reply *reply);
 void forward_close(struct engine *e, struct session_entry *se); /* the client is gone, or starts anew */
 void forward_tick(struct engine *e);
 void forward_updates(struct engine *e);
@@ -418,6 +432,7 @@ void refuse_context(struct call *c, const struct vv *context, size_t mark);
 /* One step of a session's COUNT or RESOLVE; true: it is done, and answered. */
 bool inbox_step(struct engine *e, struct session_entry *se);
 void inbox_job_finish(struct session_entry *se);
+bool inbox_writes(const struct session_entry *se); /* its job does: it runs where writes are taken */
 
 /* ---- engine_losses.c ---- */
 void losses_follow(struct engine *e, struct slice key, const struct row_news *news, const struct table_rule *table, const struct row *before,
@@ -453,8 +468,21 @@ void return_refuse(struct engine *e, struct reply *reply);
 /* The first event of a run is to be applied. True: it must not be. */
 bool return_fences(struct engine *e, const struct event *first);
 void return_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
-/* Originates: writes of its own accord. */
-static inline bool engine_leads(const struct engine *e) { return e->is_leader && !e->returning; }
+/* ---- engine_lead.c ---- */
+int lead_create(struct engine *e, struct buf *why);
+void lead_finish(struct engine *e);
+void lead_tick(struct engine *e);
+uint64_t lead_wake_us(const struct engine *e);
+void lead_take(struct engine *e, uint32_t from, const struct message *m); /* VOTE, VOTED, LEAD */
+void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *m);
+void lead_fill_heartbeat(struct engine *e, struct message *m);
+void lead_lost(struct engine *e, uint32_t peer);
+void lead_lost_disk(struct engine *e); /* its disk lacks what it had: it stays out of votes until it is admitted again */
+bool lead_record(struct engine *e, struct named_record *ret); /* true: to be committed */
+uint64_t lead_wall_ms(const struct engine *e);                /* the clock, as far as it is promised */
+void requests_deposed(struct engine *e);                      /* this node leads no longer */
+void requests_lead(struct engine *e);                         /* it takes writes from now on */
+void forward_leader_gone(struct engine *e);
 
 /* ---- engine_members.c ---- */
 /* Another node that has a part in this cluster: one that is not absent, and not removed. */

@@ -65,6 +65,7 @@ struct commit {
     size_t metas_count;
     struct log_trim *trims;
     size_t trims_count;
+    bool must_sync; /* terms and votes: durable even where writes are not */
 };
 
 struct store;
@@ -98,6 +99,4 @@ struct store_ops {
 struct store {
     const struct store_ops *ops;
     char why[512]; /* of the last failure */
-    bool damaged;  /* what failed is what was stored: it is not what was written */
-    bool broken;   /* what failed is the disk */
 };

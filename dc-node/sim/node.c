@@ -221,7 +221,7 @@ void node_stage(struct world *w, struct node *n, enum stage stage) {
             stage_in(w, n, STAGE_SEND, 0);
         break;
     case STAGE_COMMIT:
-        if (!commit(w, n, w->cluster->fsync ? WORLD_COMMIT_SYNCED : WORLD_COMMIT_MADE)) {
+        if (!commit(w, n, w->cluster->fsync || n->updates->commit.must_sync ? WORLD_COMMIT_SYNCED : WORLD_COMMIT_MADE)) {
             trace_note(w, n->index, "the store failed", 0);
             n->stage = STAGE_NONE;
             world_kill(w, n->index, CRASH_PROCESS);

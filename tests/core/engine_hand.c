@@ -130,9 +130,32 @@ const char *hand_answers(struct hand *h) {
 
 /* ---- links and frames ---- */
 
+static bool is_of_elections(enum message_type t) { return t == MESSAGE_VOTE || t == MESSAGE_VOTED || t == MESSAGE_HEARTBEAT; }
+
+/* Of two nodes of one DC; whatever else is under way stays there. */
+static void elect(struct hand *h, uint32_t a, uint32_t b) {
+    for (int round = 0; round < 40 && !engine_leads(h->engines[a]) && !engine_leads(h->engines[b]); round++) {
+        hand_tick(h, 1000);
+        for (size_t i = 0; i < h->count;) {
+            struct hand_frame *f = &h->frames[i];
+            bool between = (f->from == a && f->to == b) || (f->from == b && f->to == a);
+            if (!between || !is_of_elections(f->type)) {
+                i++;
+                continue;
+            }
+            uint32_t from = f->from, to = f->to;
+            struct buf bytes = hand_take(h, (int)i);
+            hand_deliver(h, from, to, &bytes);
+            buf_finish(&bytes);
+            i = 0;
+        }
+    }
+}
+
 void hand_link(struct hand *h, uint32_t a, uint32_t b) {
     hand_step(h, a, (struct input){.type = INPUT_LINK_UP, .peer = b, .run = engine_run(h->engines[b])});
     hand_step(h, b, (struct input){.type = INPUT_LINK_UP, .peer = a, .run = engine_run(h->engines[a])});
+    if (h->cluster.nodes[a].dc == h->cluster.nodes[b].dc) elect(h, a, b);
 }
 
 void hand_unlink(struct hand *h, uint32_t a, uint32_t b) {

@@ -90,6 +90,7 @@ Test(comes_back, wiped_leader, .description = "A leader whose disk was wiped tak
     cr_assert_not(engine_returning(h->engines[US]));
     ASK(h, US, "GET a", "$1 1");
     ASK(h, US, "SCARD s", ":2");
+    pass(h, 4000); /* it votes again only when it is admitted */
     ASK(h, US, "DEL a", ":1");
     pass(h, 1500);
     ASK(h, EU, "GET a", "$-1");
@@ -204,6 +205,7 @@ Test(comes_back, present_run, .description = "What a run has sent is not forgott
     pass(h, 500);
     gone(h, US, EU, US2);
     started(h, US);
+    hand_link(h, US, US2);
     hand_link(h, EU, US);
     struct buf early = hand_take(h, hand_find(h, US, EU, MESSAGE_HEARTBEAT)), first, second;
     hand_flow(h);

@@ -8,18 +8,22 @@ static struct slice S(const char *s) {
 
 /* One message of each type; index is type - 1. Golden frames, without the checksum that ends them. */
 static const char *const golden[] = {
-    "34000000 03 01  04 64656d6f  02 7573  ac02  0100000000000000 0200000000000000 0300000000000000 0400000000000000",
-    "0e000000 03 02  05  02 6e6f",
-    "2f000000 03 03  06 8008  02 02 7573 02 6170  02  02 6575 02 2200000000000000 14  02 7573 01 1100000000000000 0a",
-    "12000000 03 04  07 ac02  626c6f636b",
-    "1b000000 03 05  08 ac02  01  02 7573 01 1100000000000000 0b",
-    ("4e000000 03 06  80d095ffbc31 04 09 ac02 0807060504030201 01 fa01 1817161514131211 2827262524232221 02 01  01  02 6575 02 2200000000000000 0c  "
-     "01 01  02 6575 02 2200000000000000 0b"),
-    "1e000000 03 07  0200000000000000 ac02 01 03 00  03 474554 00 01 6b",
-    "21000000 03 08  ac02 01 01  02 02 7573 01 1100000000000000 0d  2b4f4b0d0a",
-    [MESSAGE_ROW_ASK - 1] = ("38000000 03 0c  0807060504030201 07 0200000000000000 0300000000000000  01  02 6575 02 2200000000000000 0e  "
+    "34000000 04 01  0464656d6f027573ac020100000000000000020000000000000003000000000000000400000000000000",
+    "0e000000 04 02  05026e6f",
+    "2f000000 04 03  0680080202757302617002026575022200000000000000140275730111000000000000000a",
+    "12000000 04 04  07ac02626c6f636b",
+    "1c000000 04 05  08ac0204010275730111000000000000000b",
+    "56000000 04 06  "
+    "80d095ffbc3104ac02f4d395ffbc3109ac02080706050403020101fa01181716151413121128272625242322210201010265750222000000000000000c0101026575022200000000"
+    "0000000b",
+    "23000000 04 07  0200000000000000ac020103000402ac02020347455400016b",
+    "21000000 04 08  ac020101020275730111000000000000000d2b4f4b0d0a",
+    "10000000 04 09  ac0201010101",
+    "22000000 04 0a  ac02010180d095ffbc31010265750222000000000000000c",
+    "0c000000 04 0b  ac02",
+    [MESSAGE_ROW_ASK - 1] = ("38000000 04 0c  0807060504030201 07 0200000000000000 0300000000000000  01  02 6575 02 2200000000000000 0e  "
                              "02 01 6b 03 726f77"),
-    [MESSAGE_ROW_TOLD - 1] = "2d000000 03 0d  0807060504030201 04 02 ffffffffffffffff  01  02 7573 01 1100000000000000 0f  01 01 78",
+    [MESSAGE_ROW_TOLD - 1] = "2d000000 04 0d  0807060504030201 04 02 ffffffffffffffff  01  02 7573 01 1100000000000000 0f  01 01 78",
 };
 
 static struct message message_of(enum message_type type, struct origins *t) {
@@ -58,11 +62,14 @@ static struct message message_of(enum message_type type, struct origins *t) {
     case MESSAGE_ACK:
         m.ack.subscription = 8;
         m.ack.taken_bytes = 300;
+        m.ack.term = 4;
         vv_set(&m.ack.on_disk, us, 11);
         break;
     case MESSAGE_HEARTBEAT:
         m.heartbeat.wall_ms = 1700000000000;
         m.heartbeat.term = 4;
+        m.heartbeat.round = 300;
+        m.heartbeat.promised_ms = 1700000000500;
         m.heartbeat.subscription = 9;
         m.heartbeat.sent_bytes = 300;
         m.heartbeat.digest = UINT64_C(0x0102030405060708);
@@ -81,6 +88,8 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.forward.session = 300;
         m.forward.request = 1;
         m.forward.protocol = 3;
+        m.forward.ack = (struct ack){ACK_ALL, 2, 300};
+        m.forward.reads = READ_LINEARIZABLE;
         m.forward.args = SLICE("\x03GET\x00\x01k", 7);
         m.forward.argc = 3;
         break;
@@ -92,6 +101,21 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.answer.wrote = true;
         m.answer.reply = S("+OK\r\n");
         break;
+    case MESSAGE_VOTE:
+        m.vote.term = 300;
+        m.vote.pre = 1;
+        m.vote.takes_over = 1;
+        m.vote.admitted = 1;
+        m.vote.dc_has_written = 1;
+        break;
+    case MESSAGE_VOTED:
+        m.voted.term = 300;
+        m.voted.pre = 1;
+        m.voted.granted = 1;
+        m.voted.promised_ms = 1700000000000;
+        vv_set(&m.voted.vv, eu, 12);
+        break;
+    case MESSAGE_LEAD: m.lead.term = 300; break;
     case MESSAGE_ROW_ASK:
         m.row_ask.ask = UINT64_C(0x0102030405060708);
         m.row_ask.what = ROW_ASK_REPLACE;
@@ -144,7 +168,7 @@ Test(message, frames_are_golden) {
         CHECK_HEX(b, golden[type - 1]);
     }
     frame_of(MESSAGE_REFUSE, t, &b);
-    CHECK_HEX(b, "0e000000 03 02  05  02 6e6f  4ecb105a8ae82f87");
+    CHECK_HEX(b, "0e000000 04 02  05026e6fa09c1e7e49862bd9");
     buf_finish(&b);
     origins_destroy(t);
 }
@@ -363,12 +387,12 @@ Test(message, what_cannot_become_a_frame_is_refused_from_its_first_bytes) {
     check_start_refused("\x09\x00\x00\x00", 4, "expected a frame of at least 14 bytes");
     check_start_refused("\xff\xff\xff\xff", 4, "expected a frame of at most 16 MiB");
     check_start_refused("\xfd\xff\xff\x00", 4, "expected a frame of at most 16 MiB");
-    check_start_refused("\xfc\xff\xff\x00\x01", 5, "expected message version 3");
-    check_start_refused("\xfc\xff\xff\x00\x03\x00", 6, "expected a known message type");
-    check_start_refused("\xfc\xff\xff\x00\x03\x7f", 6, "expected a known message type");
+    check_start_refused("\xfc\xff\xff\x00\x01", 5, "expected message version 4");
+    check_start_refused("\xfc\xff\xff\x00\x04\x00", 6, "expected a known message type");
+    check_start_refused("\xfc\xff\xff\x00\x04\x7f", 6, "expected a known message type");
     check_start_refused("GET / HTTP/1.1\r\n", 16, "expected a frame of at most 16 MiB");
     check_start_refused("*1\r\n$4\r\nPING\r\n", 14, "expected a frame of at most 16 MiB");
-    check_start_refused("\x0a\x00\x00\x00\x03\x04\0\0\0\0\0\0\0\0", 14, "expected a frame whose checksum holds");
+    check_start_refused("\x0a\x00\x00\x00\x04\x04\0\0\0\0\0\0\0\0", 14, "expected a frame whose checksum holds");
 }
 
 Test(message, lies_in_sound_frames_are_refused) {
@@ -399,6 +423,7 @@ Test(message, lies_in_sound_frames_are_refused) {
     for (size_t i = 0; i < sizeof forwards / sizeof *forwards; i++) {
         buf_clear(&b);
         buf_u64(&b, 1), buf_u8(&b, 1), buf_u8(&b, 1), buf_u8(&b, forwards[i].protocol), buf_u8(&b, forwards[i].close);
+        for (int field = 0; field < 4; field++) buf_u8(&b, 0); /* what it waits for */
         if (forwards[i].args) buf_slice(&b, S("PING"));
         cr_assert_eq(decode_payload(MESSAGE_FORWARD, buf_slice_of(&b), t), forwards[i].sound ? FRAME_OK : FRAME_BAD, "forward %zu", i);
     }

@@ -1,0 +1,178 @@
+/* Leading a datacenter: the election's place in the engine, and what follows when the leader changes (DESIGN, section 7; topology/election.h). */
+#include "state.h"
+
+#define ELECTION_NAME "election"
+#define ROUND_US      5000u
+
+/* How many events of this DC are known here does not matter, only whether any is. */
+static bool dc_has_written(const struct engine *e) {
+    for (origin_ref o = 0; o < e->vv.len; o++)
+        if (vv_get(&e->vv, o) && e->sources[o]->dc == (int32_t)e->self_dc) return true;
+    return false;
+}
+
+static struct election_now now_of(const struct engine *e) {
+    return (struct election_now){
+        .mono_us = e->now.mono_us, .wall_ms = e->now.wall_ms, .stamp_ms = stamp_ms(e->clock.last), .vv = &e->vv, .dc_has_written = dc_has_written(e)};
+}
+
+static void send(void *arg, uint32_t peer, const struct message *m) { links_send(arg, peer, m); }
+static uint64_t by_chance(void *arg, uint64_t below) { return prng_below(&((struct engine *)arg)->prng, below); }
+
+/* ---- who leads ---- */
+
+uint32_t engine_leader(const struct engine *e) { return e->leader; }
+uint64_t engine_term(const struct engine *e) { return e->election.durable.term; }
+
+bool engine_leads(const struct engine *e) {
+    if (!election_leads(&e->election) || e->returning) return false;
+    if (e->election.quorum == 1) return true;
+    struct election_now now = now_of(e);
+    return stamp_ms(e->clock.last + 1) <= election_ceiling_ms(&e->election, &now);
+}
+
+uint64_t lead_wall_ms(const struct engine *e) {
+    struct election_now now = now_of(e);
+    uint64_t ceiling = election_ceiling_ms(&e->election, &now);
+    return e->now.wall_ms < ceiling ? e->now.wall_ms : ceiling;
+}
+
+static void beat_soon(struct engine *e) {
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) e->links[i].heartbeat_due_us = e->now.mono_us;
+}
+
+/* A new round: followers answer it at once, with their promises. */
+static void ask_round(struct engine *e) {
+    e->round++;
+    e->round_us = e->now.mono_us;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
+        if (e->election.is_member[i]) e->links[i].heartbeat_due_us = e->now.mono_us;
+}
+
+static bool lacks_promise(const struct engine *e) { return election_leads(&e->election) && !e->returning && !engine_leads(e); }
+
+/* Whatever followed from the leader that there was. */
+static void lead_changed(struct engine *e) {
+    uint32_t leader = e->election.leader;
+    if (e->election.role == ELECTION_LEADER && !e->is_leader) { /* its stamps lie above what its predecessors may have used */
+        stamp_t floor = stamp_make(e->election.floor_ms, UINT16_MAX);
+        if (e->election.floor_ms && floor > e->clock.last) e->clock.last = floor;
+    }
+    bool was = e->is_leader;
+    e->is_leader = e->election.role == ELECTION_LEADER;
+    if (leader != e->leader) {
+        forward_leader_gone(e);
+        e->leader = e->leaders[e->self_dc] = leader;
+    }
+    if (was && !e->is_leader) requests_deposed(e);
+    bool leads = engine_leads(e);
+    if (leads && !e->led) handlers_sweep(e);
+    if (leads && e->remotes_wait) requests_lead(e);
+    e->led = leads;
+    if (was != e->is_leader) beat_soon(e); /* everybody is to know at once */
+}
+
+/* ---- admission: a node that has lost what it had takes part in votes again ---- */
+
+/* It must not forget what it has acknowledged or voted for without those noticing who counted on it. So it has to have what a majority has that does
+ * not count it, and that majority has to be in one term with it, under a leader or as a whole. What it may have voted for before its disk was lost
+ * has come to nothing by then: a candidate does not count votes for longer than it waits to ask again (topology/election.h). */
+static void look_for_admission(struct engine *e) {
+    struct election *el = &e->election;
+    if (el->durable.admitted || e->owing || e->now.mono_us - e->started.mono_us < ELECTION_ADMIT_US) return;
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
+        known += el->is_member[i] && i != e->self && link_reachable(e, i) && e->links[i].met && e->links[i].term == el->durable.term;
+    bool led = el->leader != ELECTION_NOBODY && known >= el->quorum && known > 0;
+    if (led || known == el->count - 1) election_admit(el, true);
+}
+
+void lead_lost_disk(struct engine *e) { election_admit(&e->election, false); }
+
+/* ---- life ---- */
+
+int lead_create(struct engine *e, struct buf *why) {
+    struct election_durable durable = {0};
+    struct buf found = {0};
+    int there = e->store->ops->get_meta(e->store, slice_text(ELECTION_NAME), &found);
+    bool good = there == 0 || (there > 0 && election_decode(buf_slice_of(&found), &durable));
+    buf_finish(&found);
+    if (!good) {
+        buf_text(why, there < 0 ? e->store->why : "the record of terms and votes is malformed");
+        return STORE_FAILED;
+    }
+    if (e->returning) durable.admitted = false;
+    e->leader = ELECTION_NOBODY;
+    for (uint32_t d = 0; d < e->cluster->dcs_count; d++) /* a guess, until heartbeats say it */
+        e->leaders[d] = d == e->self_dc ? ELECTION_NOBODY : cluster_first(e->cluster, d);
+    struct election_now now = now_of(e);
+    e->election = (struct election){.send = send, .draw = by_chance, .arg = e};
+    election_init(&e->election, e->cluster, e->self, &durable, &now);
+    lead_changed(e);
+    return 0;
+}
+
+void lead_finish(struct engine *e) {
+    election_finish(&e->election);
+    buf_finish(&e->election_bytes);
+}
+
+void lead_tick(struct engine *e) {
+    struct election_now now = now_of(e);
+    look_for_admission(e);
+    election_tick(&e->election, &now);
+    lead_changed(e);
+    if (lacks_promise(e) && e->now.mono_us - e->round_us >= ROUND_US) ask_round(e);
+}
+
+uint64_t lead_wake_us(const struct engine *e) {
+    uint64_t wake = election_wake_us(&e->election);
+    return lacks_promise(e) && e->round_us + ROUND_US < wake ? e->round_us + ROUND_US : wake;
+}
+
+void lead_take(struct engine *e, uint32_t from, const struct message *m) {
+    struct election_now now = now_of(e);
+    if (m->type == MESSAGE_LEAD) {
+        if (from == e->leader && m->lead.term == e->election.durable.term) election_take_over(&e->election, &now);
+    } else {
+        election_take(&e->election, from, m, &now);
+    }
+    lead_changed(e);
+}
+
+void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *m) {
+    uint32_t dc = e->cluster->nodes[from].dc;
+    e->links[from].term = m->heartbeat.term;
+    if (dc == e->self_dc) {
+        struct election_now now = now_of(e);
+        election_take_heartbeat(&e->election, from, m, &now);
+        lead_changed(e);
+        if (from != e->leader || m->heartbeat.round == e->round) return;
+        e->round = m->heartbeat.round;
+        e->links[from].heartbeat_due_us = e->now.mono_us;
+    } else if (m->heartbeat.is_leader && (m->heartbeat.term >= e->leader_terms[dc])) {
+        e->leaders[dc] = from;
+        e->leader_terms[dc] = m->heartbeat.term;
+    }
+}
+
+void lead_fill_heartbeat(struct engine *e, struct message *m) {
+    struct election_now now = now_of(e);
+    election_fill_heartbeat(&e->election, m, &now);
+    m->heartbeat.round = e->round;
+}
+
+void lead_lost(struct engine *e, uint32_t peer) {
+    struct election_now now = now_of(e);
+    election_lost(&e->election, peer, &now);
+    lead_changed(e);
+}
+
+bool lead_record(struct engine *e, struct named_record *ret) {
+    if (!e->election.dirty) return false;
+    e->election.dirty = false;
+    buf_clear(&e->election_bytes);
+    election_encode(&e->election.durable, &e->election_bytes);
+    *ret = (struct named_record){slice_text(ELECTION_NAME), buf_slice_of(&e->election_bytes)};
+    return true;
+}
