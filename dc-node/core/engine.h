@@ -33,6 +33,7 @@ struct engine_options {
     uint64_t entropy;              /* random for each run: incarnation, sub-ids, SPOP and the like come from it */
     uint32_t planted_bug;          /* 0, or one of PLANTED_BUGS: for tests of the tests */
     bool returning;                /* the store lacks what this node had once: it was wiped, or is a copy (engine_returning) */
+    bool set_aside;                /* ... and what it had is somewhere: it takes it from a node that has lost nothing, or from nobody */
 };
 
 /* Time comes in with every input. */

@@ -123,7 +123,7 @@ void return_tick(struct engine *e) {
         if (l->met && !l->is_returning) whole = true;
         if (!l->met || !l->is_returning) all_return = false;
     }
-    if ((!whole && !all_return) || !is_whole(e, waited)) return;
+    if ((!whole && (!all_return || e->options.set_aside)) || !is_whole(e, waited)) return;
     e->owing = e->returning = false;
     e->returned = true;
     handlers_sweep(e);

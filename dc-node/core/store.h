@@ -99,4 +99,6 @@ struct store_ops {
 struct store {
     const struct store_ops *ops;
     char why[512]; /* of the last failure */
+    bool damaged;  /* what failed is what was stored: it is not what was written */
+    bool broken;   /* what failed is the disk */
 };

@@ -4,6 +4,7 @@
 #include "log.h"
 #include "node_faults.h"
 #include "peers.h"
+#include "quarantine.h"
 #include "store.h"
 
 #include <assert.h>
@@ -52,6 +53,25 @@ struct host {
 static _Noreturn void die(const char *why) {
     log_error("stopped: %s", why);
     _exit(HOST_EXIT_FAILED); /* nothing more is sent, answered or written, not even by destructors */
+}
+
+/* The store is damaged: where the cluster has other nodes, this process becomes a run that takes everything from them anew. Returns when it cannot.
+ */
+static void begin_anew(const struct host *h, const char *why) {
+    const char *dir = h->options->data_dir;
+    if (h->cluster->nodes_count < 2) return;
+    if (quarantine_lasts(dir)) {
+        log_error("data are damaged again before all of them had come back: it is the disk that fails");
+        return;
+    }
+    log_error("the data are damaged, and set aside: %s", why);
+    if (quarantine_mark(dir, why)) execv("/proc/self/exe", h->options->argv);
+    log_error("the damaged data stay where they are: %s", strerror(errno));
+}
+
+static _Noreturn void die_of_store(const struct host *h, bool damaged, const char *why) {
+    if (damaged) begin_anew(h, why);
+    die(why);
 }
 
 static void step(struct host *h, struct input *in) {
@@ -126,7 +146,7 @@ static void flush_done(void *arg, int result, const char *why) {
 
 static void flushed_take(struct mail *m) {
     struct host *h = (struct host *)(void *)((char *)m - offsetof(struct host, flushed));
-    if (h->flush_result < 0) die(h->flush_why);
+    if (h->flush_result < 0) die_of_store(h, h->flush_result == STORE_DAMAGED, h->flush_why);
     step(h, &(struct input){.type = INPUT_FLUSHED});
 }
 
@@ -143,7 +163,8 @@ static void handler_answered(void *arg, uint64_t run, struct slice answer) {
 static void commit(struct host *h, const struct commit *c) {
     enum commit_fault fault = node_faults_commit(&h->faults);
     if (fault == COMMIT_REFUSED) die("its disk is full, or fails, by order of TRUCE.FAULT DISK");
-    if (h->store->ops->commit(h->store, c, engine_origins(h->engine), h->fsync || c->must_sync) < 0) die(h->store->why);
+    if (h->store->ops->commit(h->store, c, engine_origins(h->engine), h->fsync || c->must_sync) < 0)
+        die_of_store(h, h->store->damaged, h->store->why);
     if (fault == COMMIT_DOUBTFUL) die("its disk fails, by order of TRUCE.FAULT DISK; what failed is there");
 }
 
@@ -165,7 +186,7 @@ static void mark_returning(struct host *h) {
 static void carry_out(struct host *h) {
     const struct engine_updates *u = engine_updates(h->engine);
     h->stepped = false;
-    if (u->fatal) die(u->fatal);
+    if (u->fatal) die_of_store(h, h->store->damaged, u->fatal);
     if (u->commit_needed) commit(h, &u->commit);
     if (h->returning != engine_returning(h->engine)) mark_returning(h);
     for (size_t i = 0; i < u->out_count; i++) peers_send(&h->peers, u->out[i].peer, u->out[i].frames);
@@ -290,6 +311,14 @@ static void faults_from_start(struct host *h, bool links) {
     free(all);
 }
 
+static bool set_aside_what_is_damaged(const struct host *h) {
+    const char *dir = h->options->data_dir;
+    bool done = false;
+    if (!quarantine_carry_out(dir, &done)) return say("%s: damaged data cannot be set aside: %s", dir, strerror(errno));
+    if (done) log_warning("the damaged data lie in %s/set-aside", dir);
+    return true;
+}
+
 static bool open_store_and_engine(struct host *h) {
     struct buf why = {0};
     struct store_options so = {.memory_bytes = h->cluster->memory_bytes_max / 4, .log_bytes_max = h->cluster->log_bytes_max};
@@ -297,12 +326,20 @@ static bool open_store_and_engine(struct host *h) {
     if (getrandom(entropy, sizeof entropy, 0) != (ssize_t)sizeof entropy) return say("no random numbers: %s", strerror(errno));
     node_faults_init(&h->faults, entropy[1]);
     faults_from_start(h, false);
-    bool good = store_open(&h->store, h->options->data_dir, &so, &why) == 0;
+    if (!set_aside_what_is_damaged(h)) return false;
+    int opened = store_open(&h->store, h->options->data_dir, &so, &why);
+    bool good = opened == 0, damaged = opened == STORE_DAMAGED;
     read_clocks(h);
     h->returning = access(returning_path(h), F_OK) == 0;
     struct engine_options eo = {.cluster = h->cluster, .node = h->self, .store = h->store, .entropy = entropy[0], .returning = h->returning};
-    good = good && engine_create(&h->engine, &eo, h->now, &why) == 0;
-    if (!good) say("%.*s", (int)why.n, (const char *)why.p);
+    eo.set_aside = quarantine_lasts(h->options->data_dir);
+    if (good && engine_create(&h->engine, &eo, h->now, &why) != 0) {
+        good = false;
+        damaged = h->store->damaged;
+    }
+    buf_u8(&why, 0);
+    if (damaged) begin_anew(h, (const char *)why.p);
+    if (!good) say("%s", (const char *)why.p);
     buf_finish(&why);
     streams_init(&h->streams, &h->box, entropy[1]);
     h->streams.bytes_soft = h->cluster->memory_bytes_max / 16;

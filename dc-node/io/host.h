@@ -5,6 +5,7 @@
 struct host_options {
     const char *cluster_path, *node_name, *data_dir;
     const char *log_path; /* NULL: standard error */
+    char **argv;          /* its own command line, to begin again with */
     enum { FSYNC_OF_CLUSTER, FSYNC_NO, FSYNC_YES } fsync;
 };
 

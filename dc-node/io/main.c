@@ -17,7 +17,7 @@ static int misused(const char *what, const char *argument) {
 }
 
 int main(int argc, char **argv) {
-    struct host_options o = {0};
+    struct host_options o = {.argv = argv};
     const char *fsync = NULL;
     const struct {
         const char *name, **value;

@@ -47,8 +47,11 @@ void name_print(struct slice name, char *out, size_t out_n) {
     out[n] = 0;
 }
 
+bool tells_damage(const char *rocksdb_message) { return strncmp(rocksdb_message, "Corruption", strlen("Corruption")) == 0; }
+
 int store_fail(struct rocks_store *s, const char *what, char *rocksdb_message) {
     s->failed = true;
+    *(tells_damage(rocksdb_message) ? &s->base.damaged : &s->base.broken) = true;
     snprintf(s->base.why, sizeof s->base.why, "%s: %s: %s", s->dir, what, rocksdb_message);
     rocksdb_free(rocksdb_message);
     return STORE_FAILED;
@@ -56,7 +59,7 @@ int store_fail(struct rocks_store *s, const char *what, char *rocksdb_message) {
 
 int store_damaged(struct rocks_store *s, const char *what, struct slice name) {
     char text[400];
-    s->failed = true;
+    s->failed = s->base.damaged = true;
     name_print(name, text, sizeof text);
     snprintf(s->base.why, sizeof s->base.why, "%s: %s: record %s is damaged: its checksum does not match", s->dir, what, text);
     return STORE_FAILED;
@@ -149,7 +152,9 @@ static rocksdb_options_t *options_rows(rocksdb_cache_t *cache) {
 }
 
 /* RocksDB's own words for a lock held are about a file; the reader wants to hear about the directory. */
-static void open_failed(const char *path, const char *dir, char *message, struct buf *why) {
+static void open_failed(struct rocks_store *s, const char *path, char *message, struct buf *why) {
+    const char *dir = s->dir;
+    s->base.damaged = tells_damage(message) || strstr(message, "No such file"); /* a file of its own, which others of its files name */
     if (strstr(message, "lock") && (strstr(message, "LOCK") || strstr(message, "lock hold")))
         buf_printf(why, "%s: the directory is in use by another process", dir);
     else
@@ -168,7 +173,7 @@ static bool open_log(struct rocks_store *s, const struct store_options *so, stru
     s->log = rocksdb_open_column_families(family_options[0], (const char *)path.p, FAMILIES, names, (const rocksdb_options_t *const *)family_options,
                                           s->families, &message);
     if (message) {
-        open_failed((const char *)path.p, s->dir, message, why);
+        open_failed(s, (const char *)path.p, message, why);
         s->log = NULL;
     }
     for (int i = 0; i < FAMILIES; i++) rocksdb_options_destroy(family_options[i]);
@@ -184,7 +189,7 @@ static bool open_rows(struct rocks_store *s, struct buf *why) {
     char *message = NULL;
     s->rows = rocksdb_open(o, (const char *)path.p, &message);
     if (message) {
-        open_failed((const char *)path.p, s->dir, message, why);
+        open_failed(s, (const char *)path.p, message, why);
         s->rows = NULL;
     }
     rocksdb_options_destroy(o);
@@ -217,13 +222,14 @@ static int format_make(struct rocks_store *s) {
 }
 
 static int format_check(struct rocks_store *s) {
-    struct buf log_format = {0}, rows_format = {0}, log_id = {0}, rows_id = {0};
+    struct buf log_format = {0}, rows_format = {0}, log_id = {0}, rows_id = {0}, checkpoint = {0};
     int in_log = store_meta_get_own(s, "format", &log_format), in_rows = store_rows_get_own(s, "format", &rows_format), result = 0;
     if (in_log < 0 || in_rows < 0 || store_meta_get_own(s, "id", &log_id) < 0 || store_rows_get_own(s, "id", &rows_id) < 0) {
         result = STORE_FAILED;
-    } else if (in_log == 0 && s->logs_count == 0) {
+    } else if (in_log == 0 && s->logs_count == 0 && store_rows_get_checkpoint(&s->base, &checkpoint) == 0) {
         result = format_make(s);
     } else if (in_log == 0 || in_rows == 0) {
+        s->base.damaged = in_log != in_rows;
         snprintf(s->base.why, sizeof s->base.why, "%s: %s holds no format record: this is no store, or a part of one", s->dir,
                  in_log ? "rows" : "log");
         result = STORE_FAILED;
@@ -235,6 +241,7 @@ static int format_check(struct rocks_store *s) {
         snprintf(s->base.why, sizeof s->base.why, "%s: log and rows do not belong together", s->dir);
         result = STORE_FAILED;
     }
+    buf_finish(&checkpoint);
     buf_finish(&log_format);
     buf_finish(&rows_format);
     buf_finish(&log_id);
@@ -286,8 +293,10 @@ int store_open(struct store **ret, const char *dir, const struct store_options *
         good = false;
     }
     if (!good || !thread_start(s, why)) {
+        int result = s->base.damaged ? STORE_DAMAGED : STORE_FAILED;
+        s->failed = true;
         store_close(&s->base);
-        return STORE_FAILED;
+        return result;
     }
     *ret = &s->base;
     return 0;
@@ -305,6 +314,7 @@ void store_close(struct store *store) {
     }
     char *message = NULL;
     if (s->log && !s->failed) rocksdb_flush_wal(s->log, 1, &message);
+    if (s->log && !s->failed && !message) store_rows_mark_log(s);
     rocksdb_free(message);
     for (int i = 0; i < FAMILIES; i++)
         if (s->log) rocksdb_column_family_handle_destroy(s->families[i]);

@@ -14,12 +14,14 @@ struct store_options {
     uint64_t log_bytes_max; /* log budget: bounds the write-ahead log */
 };
 
-/* Opens or makes the store in `dir`. 0; or STORE_FAILED with one line in *why: the directory is in use, damaged, of an unknown format, not writable.
- */
+#define STORE_DAMAGED (-2) /* what is stored is not what was written */
+
+/* Opens or makes the store in `dir`. 0; or with one line in *why STORE_DAMAGED, or STORE_FAILED: the directory is in use, of an unknown format, not
+ * writable. */
 int store_open(struct store **ret, const char *dir, const struct store_options *o, struct buf *why);
 void store_close(struct store *s); /* NULL is accepted; waits for a flush under way, and leaves the log synced */
 
 /* One flush at a time. `done` is called on the store's own thread when rows and checkpoint would survive a crash of the machine: result 0, or
- * STORE_FAILED with `why` (borrowed). The flush and its rows must stay unchanged until then, but for the order of rows. */
+ * STORE_FAILED or STORE_DAMAGED with `why` (borrowed). The flush and its rows must stay unchanged until then, but for the order of rows. */
 typedef void store_done_fn(void *arg, int result, const char *why);
 void store_flush_start(struct store *s, struct flush *f, store_done_fn *done, void *arg);

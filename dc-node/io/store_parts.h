@@ -50,6 +50,7 @@ struct rocks_store {
     void *done_arg;
     uint64_t flushes;       /* so far, over all runs */
     uint64_t flushed_bytes; /* since all was merged */
+    uint64_t log_marked;    /* how far the log reached at the latest mark among the rows */
     bool eager;             /* files are merged at once */
     char flush_why[sizeof((struct store *)0)->why];
 };
@@ -57,6 +58,8 @@ static inline struct rocks_store *rocks_store_of(struct store *s) { return (stru
 
 /* Takes over RocksDB's message; STORE_FAILED. From then on every call fails. */
 int store_fail(struct rocks_store *s, const char *what, char *rocksdb_message);
+/* Whether RocksDB's message says that what it read is not what it wrote. */
+bool tells_damage(const char *rocksdb_message);
 /* A record of ours does not match its checksum. */
 int store_damaged(struct rocks_store *s, const char *what, struct slice name);
 /* Unprintable bytes as \xNN, at most 80 bytes of it. */
@@ -94,6 +97,8 @@ int store_rows_scan_expiries(struct store *s, uint64_t after_ms, uint64_t upto_m
 int store_rows_get_checkpoint(struct store *s, struct buf *out);
 int store_rows_get_own(struct rocks_store *s, const char *name, struct buf *out);
 int store_rows_put_own(struct rocks_store *s, const char *name, struct slice value);
-/* At opening: whether the latest flush is whole. */
+/* At opening: whether the latest flush is whole, and the log reaches as far as when it was made. */
 int store_rows_check(struct rocks_store *s);
+/* At closing: how far the log reaches. */
+void store_rows_mark_log(struct rocks_store *s);
 void *store_rows_flush_thread(void *store);

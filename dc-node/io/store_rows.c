@@ -202,6 +202,7 @@ int store_rows_put_own(struct rocks_store *s, const char *name, struct slice val
 #define REST_SHARE    8              /* at rest what was flushed is merged when it is at least this part of all */
 #define MARK_BEGUN    "sflush-begun" /* own records, each the number of a flush */
 #define MARK_ENDED    "sflush-ended"
+#define MARK_LOG      "slog-reach" /* RocksDB's sequence number in the log: it reaches at least as far, or has lost its end */
 
 struct ordered {
     uint64_t hash;
@@ -300,6 +301,8 @@ static char *write_rows(struct rocks_store *s, const struct flush *f) {
     const char checkpoint_key[] = {KEY_CHECKPOINT};
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     batch_mark(batch, MARK_BEGUN, ++s->flushes, &scratch);
+    s->log_marked = rocksdb_get_latest_sequence_number(s->log);
+    batch_mark(batch, MARK_LOG, s->log_marked, &scratch);
     for (size_t i = 0; i < f->rows_count && !message; i++) {
         batch_row(batch, f->rows[i]);
         batch_indexes(batch, f->rows[i], &scratch);
@@ -325,12 +328,23 @@ static int mark_get(struct rocks_store *s, const char *name, uint64_t *ret) {
 
 int store_rows_check(struct rocks_store *s) {
     uint64_t begun, ended;
-    if (mark_get(s, MARK_BEGUN, &begun) < 0 || mark_get(s, MARK_ENDED, &ended) < 0) return STORE_FAILED;
+    if (mark_get(s, MARK_BEGUN, &begun) < 0 || mark_get(s, MARK_ENDED, &ended) < 0 || mark_get(s, MARK_LOG, &s->log_marked) < 0) return STORE_FAILED;
     s->flushes = begun;
-    if (begun == ended) return 0;
-    s->failed = true;
-    snprintf(s->base.why, sizeof s->base.why, "%s: rows: flush %llu is not whole", s->dir, (unsigned long long)begun);
+    if (begun == ended && rocksdb_get_latest_sequence_number(s->log) >= s->log_marked) return 0;
+    s->failed = s->base.damaged = true;
+    if (begun != ended)
+        snprintf(s->base.why, sizeof s->base.why, "%s: rows: flush %llu is not whole", s->dir, (unsigned long long)begun);
+    else
+        snprintf(s->base.why, sizeof s->base.why, "%s: the log has lost its end: it does not reach as far as its rows know", s->dir);
     return STORE_FAILED;
+}
+
+void store_rows_mark_log(struct rocks_store *s) {
+    uint64_t reach = rocksdb_get_latest_sequence_number(s->log);
+    if (reach == s->log_marked) return;
+    uint8_t value[8];
+    put_u64_be(value, reach);
+    store_rows_put_own(s, MARK_LOG + 1, SLICE(value, sizeof value));
 }
 
 /* NULL, or RocksDB's message. */
@@ -398,7 +412,7 @@ void *store_rows_flush_thread(void *store) {
         pthread_mutex_lock(&s->lock);
         if (f) s->flush = NULL;
         pthread_mutex_unlock(&s->lock);
-        if (f) done(arg, message ? STORE_FAILED : 0, s->flush_why);
+        if (f) done(arg, message == NULL ? 0 : tells_damage(message) ? STORE_DAMAGED : STORE_FAILED, s->flush_why);
         rocksdb_free(message);
         pthread_mutex_lock(&s->lock);
     }

@@ -446,13 +446,42 @@ static void cut_tail(const char *path) {
 
 Test(store, a_tail_torn_off_the_log_is_cut_at_the_last_whole_record) {
     for (uint64_t n = 1; n <= 20; n++) commit_block(s, origins, us, n, n, slice_text("block"), 0, true);
+    char command[1200];
+    snprintf(command, sizeof command, "cp -r '%s' '%s.crashed'", dir, dir); /* what a crash at this moment leaves */
+    cr_assert_eq(system(command), 0);
     store_close(s);
     s = NULL;
+    snprintf(command, sizeof command, "rm -rf '%s' && mv '%s.crashed' '%s'", dir, dir, dir);
+    cr_assert_eq(system(command), 0);
     each_file("log.rocksdb", ".log", cut_tail);
     cr_assert_gt(damaged_files, 0);
     open_again();
     cr_assert_str_eq(log_text(us, 19, 1000), "block");
     cr_assert_str_eq(log_text(us, 20, 1000), "");
+}
+
+Test(store, a_tail_torn_off_the_log_of_a_store_that_was_closed_is_damage) {
+    struct buf why = {0};
+    for (uint64_t n = 1; n <= 20; n++) put_block(us, n, n, "block", 0);
+    store_close(s);
+    s = NULL;
+    each_file("log.rocksdb", ".log", cut_tail);
+    cr_assert_gt(damaged_files, 0);
+    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_DAMAGED);
+    cr_assert_neq(memmem(why.p, why.n, "has lost its end", 16), NULL, "%.*s", (int)why.n, (char *)why.p);
+    buf_finish(&why);
+}
+
+Test(store, a_log_that_is_gone_is_not_begun_anew_beside_its_rows) {
+    struct buf why = {0};
+    char command[600];
+    flush_one(row_make("k", "v"), "c");
+    store_close(s);
+    s = NULL;
+    snprintf(command, sizeof command, "rm -rf '%s/log.rocksdb'", dir);
+    cr_assert_eq(system(command), 0);
+    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_DAMAGED);
+    buf_finish(&why);
 }
 
 Test(store, rows_and_log_of_different_stores_are_refused) {
@@ -471,7 +500,7 @@ Test(store, rows_and_log_of_different_stores_are_refused) {
     cr_assert_neq(memmem(why.p, why.n, "do not belong together", 22), NULL);
     snprintf(command, sizeof command, "rm -rf '%s/rows.rocksdb'", dir);
     cr_assert_eq(system(command), 0);
-    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_FAILED);
+    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_DAMAGED);
     directory_remove(other);
     buf_finish(&why);
 }
@@ -492,7 +521,7 @@ Test(store, a_flush_of_which_a_part_is_missing_is_refused) {
     rocksdb_writeoptions_destroy(w);
     rocksdb_close(db);
     rocksdb_options_destroy(o);
-    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_FAILED);
+    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_DAMAGED);
     cr_assert_neq(memmem(why.p, why.n, "flush 1 is not whole", 20), NULL, "%.*s", (int)why.n, (char *)why.p);
     buf_finish(&why);
 }
