@@ -5,6 +5,7 @@
  *                      barrier ("1": its keys refuse writes until this definition is stable)
  *   truce:dc:NAME      hash: priority
  *   truce:mark:ORIGIN  hash: "FROM-TO" = reason: numbers of this origin that were stamped by a clock that was off
+ *   truce:node:NAME    hash: standing, client, peer, by: of no concern here (dc-node/core/engine_members.c)
  * A row that is deleted or malformed counts as absent: the cluster file's definition holds again. */
 #pragma once
 #include "../schemas/cluster.h"
@@ -14,6 +15,7 @@
 #define RULES_TABLE_PREFIX "truce:table:"
 #define RULES_DC_PREFIX    "truce:dc:"
 #define RULES_MARK_PREFIX  "truce:mark:"
+#define RULES_NODE_PREFIX  "truce:node:"
 
 struct rules;
 

@@ -137,23 +137,28 @@ static bool host_allowed(struct slice host, bool in_brackets) {
     return true;
 }
 
-static bool load_endpoint(struct loader *l, const char *place, const json_t *node, const char *key, char ret_host[static 256], uint16_t *ret_port) {
-    const json_t *v = json_object_get(node, key);
-    char here[PLACE_MAX];
+/* NULL: it is one; else what was expected. */
+static const char *read_endpoint(struct slice text, char ret_host[static 256], uint16_t *ret_port) {
     struct slice host, port;
     uint64_t number;
-    within(here, place, key);
-    if (!json_is_string(v)) return wrong(l, here, "\"host:port\"", v);
-    struct slice text = SLICE(json_string_value(v), json_string_length(v));
-    if (!text_cut(text, ':', &host, &port)) return wrong(l, here, "\"host:port\"", v);
+    if (!text_cut(text, ':', &host, &port)) return "\"host:port\"";
     bool in_brackets = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
     if (in_brackets) host = SLICE(host.p + 1, host.n - 2);
-    if (!host_allowed(host, in_brackets)) return wrong(l, here, "\"host:port\", the host a name, an IPv4 address or an [IPv6 address]", v);
-    if (!text_number(port, UINT16_MAX, &number) || number == 0) return wrong(l, here, "\"host:port\", the port from 1 to 65535", v);
+    if (!host_allowed(host, in_brackets)) return "\"host:port\", the host a name, an IPv4 address or an [IPv6 address]";
+    if (!text_number(port, UINT16_MAX, &number) || number == 0) return "\"host:port\", the port from 1 to 65535";
     memcpy(ret_host, host.p, host.n);
     ret_host[host.n] = '\0';
     *ret_port = (uint16_t)number;
-    return true;
+    return NULL;
+}
+
+static bool load_endpoint(struct loader *l, const char *place, const json_t *node, const char *key, char ret_host[static 256], uint16_t *ret_port) {
+    const json_t *v = json_object_get(node, key);
+    char here[PLACE_MAX];
+    within(here, place, key);
+    if (!json_is_string(v)) return wrong(l, here, "\"host:port\"", v);
+    const char *expected = read_endpoint(SLICE(json_string_value(v), json_string_length(v)), ret_host, ret_port);
+    return expected == NULL || wrong(l, here, expected, v);
 }
 
 /* ---- the parts ---- */
@@ -489,6 +494,13 @@ uint32_t cluster_first(const struct cluster *c, uint32_t dc) {
 }
 
 /* ---- at run time ---- */
+bool endpoint_parse(struct slice text, char ret_host[static 256], uint16_t *ret_port) { return read_endpoint(text, ret_host, ret_port) == NULL; }
+
+void endpoint_format(const char *host, uint16_t port, struct buf *out) {
+    bool in_brackets = strchr(host, ':') != NULL;
+    buf_printf(out, "%s%s%s:%u", in_brackets ? "[" : "", host, in_brackets ? "]" : "", (unsigned)port);
+}
+
 const char *standing_name(enum standing s) {
     static const char *const names[] = {
 #define X(name, text, doc) text,

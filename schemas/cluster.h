@@ -113,6 +113,10 @@ bool cluster_load(const char *path, struct cluster *ret, struct buf *why);
 bool cluster_parse(const char *name, struct slice json, struct cluster *ret, struct buf *why);
 void cluster_finish(struct cluster *c); /* frees what it points to; c is empty */
 
+/* "host:port", an IPv6 address in brackets. False: it is none, and nothing is set. */
+bool endpoint_parse(struct slice text, char ret_host[static 256], uint16_t *ret_port);
+void endpoint_format(const char *host, uint16_t port, struct buf *out);
+
 /* Index of a node by name ("us-1"), or by DC and number; -1: none. */
 int cluster_find(const struct cluster *c, struct slice node_name);
 int cluster_find_node(const struct cluster *c, struct slice dc, uint16_t node);

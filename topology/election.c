@@ -189,12 +189,14 @@ void election_init(struct election *e, const struct cluster *c, uint32_t self, c
 void election_set_members(struct election *e, const bool *is_member, const struct election_now *now) {
     e->count = 0;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
-        if (is_member[i] && !e->is_member[i]) e->members[i] = (struct election_member){0};
+        if (is_member[i] && !e->is_member[i]) e->members[i] = (struct election_member){.heard_us = now->mono_us};
         e->is_member[i] = is_member[i];
         e->count += is_member[i];
     }
     e->quorum = e->count / 2 + 1;
-    if (!e->is_member[e->self] && e->role != ELECTION_FOLLOWER) follow(e, ELECTION_NOBODY, now);
+    /* Its voters may have told a candidate of others who vote too: then it is they whom it needs. */
+    bool elected = e->role != ELECTION_LEADER || e->ready || granted_by_quorum(e);
+    if ((!e->is_member[e->self] && e->role != ELECTION_FOLLOWER) || !elected) follow(e, ELECTION_NOBODY, now);
     if (e->count == 1 && e->is_member[e->self] && e->role != ELECTION_LEADER) try_(e, false, now);
 }
 

@@ -56,6 +56,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     e->flush_due_us = now.mono_us + FLUSH_AGE_US;
     e->collect_due_us = now.mono_us + COLLECT_PERIOD_US;
     size_memory(e);
+    members_create(e);
     if (engine_recover(e, why) != 0) {
         engine_destroy(e);
         return STORE_FAILED;
@@ -67,6 +68,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     }
     tail_init(&e->tail, e->cluster->memory_bytes_max / 16, &e->vv);
     handlers_create(e);
+    members_settle(e);
     return_create(e);
     if (lead_create(e, why) != 0) {
         engine_destroy(e);
@@ -83,6 +85,7 @@ void engine_destroy(struct engine *e) {
     handlers_finish(e);
     journal_finish(e);
     losses_finish(e);
+    members_finish(e);
     lead_finish(e);
     engine_drop_waiting(e);
     for (uint32_t o = 0; o < e->sources_cap; o++) {
@@ -190,7 +193,7 @@ static void clear_updates(struct engine *e) {
     u->commit.blocks_count = u->commit.losses_count = u->commit.metas_count = u->commit.trims_count = 0;
     u->commit_needed = false;
     u->out_count = u->answers_count = u->unblocked_count = u->drops_count = u->handler_runs_count = 0;
-    u->reload_handlers = false;
+    u->reload_handlers = u->members_changed = false;
     u->flush = NULL;
     journal_clear(e);
     e->trims_count = 0;
@@ -208,6 +211,7 @@ static void clear_updates(struct engine *e) {
 static void tick(struct engine *e) {
     links_tick(e);
     return_tick(e);
+    members_tick(e);
     lead_tick(e);
     forward_tick(e);
     requests_tick(e);
@@ -238,7 +242,9 @@ void engine_step(struct engine *e, const struct input *in) {
     case INPUT_HANDLERS:
     case INPUT_HANDLED: handlers_step(e, in); break;
     }
+    if (!e->updates.fatal) members_settle(e);
     if (in->type == INPUT_TICK && !e->updates.fatal) tick(e);
+    if (!e->updates.fatal) members_settle(e);
 }
 
 static void collect_commit(struct engine *e) {

@@ -109,6 +109,7 @@ struct engine_updates {
     } * handler_runs;
     size_t handler_runs_count;
     bool reload_handlers; /* look into the directory of handlers again, then HANDLERS */
+    bool members_changed; /* engine_cluster() has: whom to connect to, and whom to refuse */
     const char *fatal;    /* the store failed or is damaged: stop. NULL: all is well */
 };
 
@@ -128,6 +129,10 @@ uint32_t engine_leader(const struct engine *e);
 uint64_t engine_term(const struct engine *e);
 /* It leads, and takes writes now. */
 bool engine_leads(const struct engine *e);
+/* The cluster as it is now: nodes come and go, indices stand as long as the engine runs. Valid as long as the engine. */
+const struct cluster *engine_cluster(const struct engine *e);
+/* Does this node have anything to do with that one? Not with one that was removed. */
+bool engine_accepts(const struct engine *e, uint32_t node);
 bool engine_session_authenticated(const struct engine *e, uint64_t session);
 bool engine_session_blocked(const struct engine *e, uint64_t session);
 /* Its requests that are at the leader and not yet answered. */

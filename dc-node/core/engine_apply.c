@@ -419,7 +419,7 @@ void engine_find_stable(struct engine *e) {
     if (!e->cluster->fsync && rules_any_barrier(e) && !vv_includes(&e->flushed_vv, &e->vv)) e->flush_wanted = true; /* tables wait for it */
     vv_copy(&least, e->cluster->fsync ? &e->vv : &e->flushed_vv);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
-        if (!members_counts(e, i)) continue;
+        if (!members_report_counts(e, i)) continue;
         const struct link *l = &e->links[i];
         bool known = l->reports && !l->owes && (bug(e, BUG_STABLE_BY_REPORTS) || vv_includes(&e->vv, &l->report));
         if (!known) {

@@ -199,9 +199,11 @@ static enum settled settle(struct engine *e, const struct open_row *r, const cha
 static uint32_t rank(struct engine *e) {
     const struct cell *cell = siblings_of(e);
     int32_t first = engine_source(e, cell_versions(&e->row, cell)[0].dot.origin)->dc;
-    if (first < 0) return e->self_dc;
-    if ((uint32_t)first == e->self_dc) return 0;
-    return e->self_dc < (uint32_t)first ? e->self_dc + 1 : e->self_dc;
+    uint32_t before = 0;
+    if (first >= 0 && (uint32_t)first == e->self_dc) return 0;
+    for (uint32_t d = 0; d < e->cluster->dcs_count; d++)
+        before += d != (uint32_t)first && strcmp(e->cluster->dcs[d].name, e->cluster->dcs[e->self_dc].name) < 0;
+    return before + (first >= 0);
 }
 
 static bool contradict(const struct version *a, const struct version *b) {

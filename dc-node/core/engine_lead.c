@@ -162,6 +162,13 @@ void lead_fill_heartbeat(struct engine *e, struct message *m) {
     m->heartbeat.round = e->round;
 }
 
+void lead_take_members(struct engine *e) {
+    if (!e->election.cluster) return; /* it begins with them */
+    struct election_now now = now_of(e);
+    election_set_members(&e->election, e->voters_now, &now);
+    lead_changed(e);
+}
+
 void lead_lost(struct engine *e, uint32_t peer) {
     struct election_now now = now_of(e);
     election_lost(&e->election, peer, &now);

@@ -139,7 +139,7 @@ static void plan(struct engine *e) {
 
 static void take_events(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
-    if (m->events.subscription != l->subscription) return;
+    if (m->events.subscription != l->subscription || !engine_accepts(e, peer)) return;
     const char *why = "";
     if (engine_ingest(e, m->events.block, false, &why) == INGEST_BAD) {
         drop(e, peer, why);

@@ -5,9 +5,11 @@
 #define CHECKPOINT_VERSION 3
 #define REPLAY_BYTES       (1024u * 1024)
 
+/* Of the cluster file. Nodes that join while others run take what is stable first. */
 static uint64_t members_hash(const struct engine *e) {
+    const struct cluster *c = e->options.cluster;
     uint64_t h = 0;
-    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) h = hash64_seeded(slice_text(e->cluster->nodes[i].name), h);
+    for (uint32_t i = 0; i < c->nodes_count; i++) h = hash64_seeded(slice_text(c->nodes[i].name), h);
     return h;
 }
 

@@ -169,6 +169,8 @@ static const struct command *admit(struct engine *e, struct session_entry *se, c
         reply_error(&reply, "NOAUTH Authentication required.");
     else if (e->returning && (cmd->flags & (CMD_READ | CMD_WRITE | CMD_MAY_WRITE)))
         return_refuse(e, &reply);
+    else if (e->cluster->nodes[e->self].standing == STANDING_REMOVED && (cmd->flags & (CMD_READ | CMD_WRITE | CMD_MAY_WRITE)))
+        members_refuse(e, &reply);
     else if (s->multi && (cmd->flags & CMD_NO_MULTI))
         reply_error(&reply, "ERR Command not allowed inside a transaction");
     else

@@ -54,12 +54,21 @@ static void define(struct engine *e, struct slice key) {
 
 void rules_follow(struct engine *e, struct slice key) {
     if (!noted(e, key)) buf_slice(&e->definitions, key);
-    define(e, key);
+    if (members_row(key))
+        e->members_dirty = true;
+    else
+        define(e, key);
 }
 
 void rules_recover(struct engine *e) {
     struct reader r = reader_of(buf_slice_of(&e->definitions));
-    while (r.p < r.end && !e->updates.fatal) define(e, read_slice(&r));
+    while (r.p < r.end && !e->updates.fatal) {
+        struct slice key = read_slice(&r);
+        if (members_row(key))
+            e->members_dirty = true;
+        else
+            define(e, key);
+    }
 }
 
 bool rules_any_barrier(const struct engine *e) {
@@ -72,7 +81,7 @@ const char *rules_refuse(struct engine *e, const struct txn *t, struct slice key
     size_t prefix = strlen(RULES_PREFIX);
     if (key.n >= prefix && memcmp(key.p, RULES_PREFIX, prefix) == 0) {
         if (t->may_define) return NULL;
-        snprintf(text, n, "the table truce holds definitions: use TRUCE.TABLE, TRUCE.PRIORITY or TRUCE.MARK");
+        snprintf(text, n, "the table truce holds definitions: use TRUCE.TABLE, TRUCE.PRIORITY, TRUCE.MARK or TRUCE.MEMBERS");
         return text;
     }
     const struct table_rule *table = rules_of(e->rules, key);

@@ -115,6 +115,7 @@ static json_t *alarms(struct engine *e) {
             json_array_append_new(list, json_sprintf("the clock of %s is %" PRId64 " ms ahead of this node's", name, l->clock_ahead_ms));
     }
     return_alarms(e, add_text, list);
+    members_alarms(e, add_text, list);
     handlers_alarms(e, add_text, list);
     return list;
 }

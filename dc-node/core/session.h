@@ -66,6 +66,7 @@ void engine_log(struct call *c);         /* TRUCE.LOG: what the log still has */
 void engine_table(struct call *c);
 void engine_priority(struct call *c);
 void engine_mark(struct call *c);
+void engine_members(struct call *c); /* TRUCE.MEMBERS */
 /* TRUCE.CONTEXT key, TRUCE.SIBLINGS key, TRUCE.WITH context command...: the whole replies (DESIGN, section 5). */
 void engine_reply_context(struct call *c);
 void engine_reply_siblings(struct call *c);

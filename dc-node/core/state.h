@@ -237,6 +237,17 @@ struct engine {
 
     /* members (engine_members.c) */
     struct cluster *members; /* the same as `cluster`: only engine_members.c changes it. Indices stand as long as the engine runs */
+    struct member {
+        struct vv row;                                    /* the versions of its row, which say how it stands; empty: the cluster file does */
+        int by_dc;                                        /* whose leader put it there, and goes on where its own DC has no member; -1: nobody's */
+        uint64_t removed_us;                              /* when that was applied here */
+        bool gone;                                        /* removed, and nothing of it can come any more */
+    } * member;                                           /* NODES_MAX */
+    bool members_dirty;                                   /* rows of nodes have changed in this step */
+    bool voters_before[NODES_MAX], voters_now[NODES_MAX]; /* of this DC: before what is in voters_change, and after it */
+    struct vv voters_change;                              /* versions of rows that changed who votes in this DC, until majorities of both have them */
+    uint64_t voters_term, voters_term_from;               /* this run's events up to there were made before this term */
+    bool voters_touch;                                    /* an event of this term is wanted */
 
     uint64_t flush_due_us, collect_due_us;
     struct buf tombstone_after;
@@ -477,7 +488,8 @@ void lead_take(struct engine *e, uint32_t from, const struct message *m); /* VOT
 void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *m);
 void lead_fill_heartbeat(struct engine *e, struct message *m);
 void lead_lost(struct engine *e, uint32_t peer);
-void lead_lost_disk(struct engine *e); /* its disk lacks what it had: it stays out of votes until it is admitted again */
+void lead_take_members(struct engine *e);                     /* who votes in this DC has changed: e->voters_now */
+void lead_lost_disk(struct engine *e);                        /* its disk lacks what it had: it stays out of votes until it is admitted again */
 bool lead_record(struct engine *e, struct named_record *ret); /* true: to be committed */
 uint64_t lead_wall_ms(const struct engine *e);                /* the clock, as far as it is promised */
 void requests_deposed(struct engine *e);                      /* this node leads no longer */
@@ -485,6 +497,18 @@ void requests_lead(struct engine *e);                         /* it takes writes
 void forward_leader_gone(struct engine *e);
 
 /* ---- engine_members.c ---- */
+void members_create(struct engine *e);
+void members_finish(struct engine *e);
+bool members_row(struct slice key);    /* is it a node's */
+void members_settle(struct engine *e); /* what has changed in this step takes effect */
+void members_tick(struct engine *e);
+/* May who votes in this DC be changed now? If it may not for want of an event of this term, one is made. */
+bool members_may_change(struct engine *e);
+void members_advance(struct engine *e); /* engine_members_change.c: a leader brings nodes in, and out */
+/* Does its last report count for what is stable? */
+bool members_report_counts(const struct engine *e, uint32_t node);
+void members_refuse(struct engine *e, struct reply *reply); /* this node was removed */
+void members_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
 /* Another node that has a part in this cluster: one that is not absent, and not removed. */
 static inline bool members_counts(const struct engine *e, uint32_t node) {
     return node != e->self && e->cluster->nodes[node].standing < STANDING_REMOVED;

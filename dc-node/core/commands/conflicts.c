@@ -7,6 +7,7 @@ void cmd_truce_explain(struct call *c) { engine_explain(c); }
 void cmd_truce_log(struct call *c) { engine_log(c); }
 void cmd_truce_losses(struct call *c) { engine_losses(c); }
 void cmd_truce_mark(struct call *c) { engine_mark(c); }
+void cmd_truce_members(struct call *c) { engine_members(c); }
 void cmd_truce_priority(struct call *c) { engine_priority(c); }
 void cmd_truce_resolve(struct call *c) { engine_resolve(c); }
 void cmd_truce_table(struct call *c) { engine_table(c); }
@@ -18,5 +19,6 @@ bool command_writes(const struct command *cmd, const struct slice *argv, uint32_
     if (cmd->run == cmd_truce_conflicts)
         return argc > 3 ? slice_is(argv[1], "RESOLVE") || slice_is(argv[1], "RESTORE") : argc == 3 && slice_is(argv[1], "RESTORE");
     if (cmd->run == cmd_truce_priority) return argc > 2;
+    if (cmd->run == cmd_truce_members) return argc > 1;
     return argc > 1 && (slice_is(argv[1], "SET") || slice_is(argv[1], "RESET")); /* TABLE */
 }

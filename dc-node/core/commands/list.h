@@ -102,6 +102,7 @@
     X(truce_log, "truce.log", -1, CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Tells the events that the log still has, in causal order.") \
     X(truce_losses, "truce.losses", -1, CMD_NO_MULTI, 0, 0, 0, "truce", "Tells a connection which of its writes lost: ON, OFF, or what has come.") \
     X(truce_mark, "truce.mark", -4, W | CMD_ADMIN, 0, 0, 0, "truce", "Says that an origin's clock was off for a range of its numbers.") \
+    X(truce_members, "truce.members", -1, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Lists the nodes of the cluster, adds one, removes one.") \
     X(truce_priority, "truce.priority", -2, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Shows or sets a datacenter's priority.") \
     X(truce_resolve, "truce.resolve", -5, W | CMD_NO_MULTI, 1, 1, 1, "truce", "Runs a command that settles a conflict, from the context seen.") \
     X(truce_siblings, "truce.siblings", 2, R | F, 1, 1, 1, "truce", "Lists the siblings of a row, and the context that covers them.") \
