@@ -202,7 +202,7 @@ static bool load_node(struct loader *l, const char *place, const char *key, cons
 static int compare_nodes(const void *a, const void *b) { return ((const struct cluster_node *)a)->node - ((const struct cluster_node *)b)->node; }
 
 static bool load_dc(struct loader *l, const char *key, const json_t *v) {
-    static const char *const keys[] = {"priority", "nodes"};
+    static const char *const keys[] = {"priority", "nodes", "leader"};
     char here[PLACE_MAX], there[PLACE_MAX];
     if (!name_key(l, "datacenters", key)) return false;
     within(here, "datacenters", key);
@@ -218,6 +218,12 @@ static bool load_dc(struct loader *l, const char *key, const json_t *v) {
         if (!json_is_integer(priority) || number < INT32_MIN || number > INT32_MAX)
             return wrong(l, within(there, here, "priority"), "a whole number from -2147483648 to 2147483647", priority);
         dc->priority = (int32_t)number;
+    }
+    const json_t *leader = json_object_get(v, "leader");
+    if (leader != NULL) {
+        dc->leaderless = json_is_string(leader) && strcmp(json_string_value(leader), "none") == 0;
+        if (!dc->leaderless && (!json_is_string(leader) || strcmp(json_string_value(leader), "elected") != 0))
+            return wrong(l, within(there, here, "leader"), "elected or none", leader);
     }
     const json_t *nodes = json_object_get(v, "nodes");
     within(there, here, "nodes");
@@ -302,8 +308,19 @@ static bool load_settings(struct loader *l, const char *place, const json_t *tab
     return ok || wrong_because(l, here, "settings of at most 64 KiB", "more");
 }
 
+static bool load_ack(struct loader *l, const char *place, const json_t *object, struct ack *ret) {
+    const json_t *v = json_object_get(object, "ack");
+    char here[PLACE_MAX];
+    if (v == NULL) return true;
+    within(here, place, "ack");
+    if (!json_is_string(v) || !ack_parse(slice_text(json_string_value(v)), ret) || ret->level == ACK_DEFAULT)
+        return wrong(l, here, "leader, one, majority or all, with +dcs:K for K other datacenters", v);
+    if (ret->dcs >= l->c->dcs_count) return wrong_because(l, here, "no more datacenters than there are others", "%u", ret->dcs);
+    return true;
+}
+
 static bool load_table(struct loader *l, const char *key, const json_t *v) {
-    static const char *const keys[] = {"conflict", "settings"};
+    static const char *const keys[] = {"conflict", "settings", "ack"};
     struct cluster *c = l->c;
     char here[PLACE_MAX];
     bool is_rest = strcmp(key, "*") == 0;
@@ -316,6 +333,8 @@ static bool load_table(struct loader *l, const char *key, const json_t *v) {
     if (!is_rest && c->tables_count == TABLES_MAX) return wrong_because(l, "tables", "at most 1024 tables", "more");
     struct cluster_table *t = is_rest ? &c->rest : &c->tables[c->tables_count++];
     memcpy(t->name, key, strlen(key) + 1);
+    if (!load_ack(l, here, v, &t->ack)) return false;
+    c->tables_ack |= t->ack.level != ACK_DEFAULT;
     return load_policy(l, here, v, t) && load_settings(l, here, v, t);
 }
 
@@ -398,13 +417,16 @@ static bool load_sizes(struct loader *l, const json_t *root) {
 
 static bool load_root(struct loader *l, const json_t *root) {
     static const char *const keys[] = {"cluster", "datacenters",    "tables",    "handlers",      "journal",     "password",    "secret",
-                                       "fsync",   "clock_bound_ms", "memory_mb", "log_budget_mb", "clients_max", "siblings_max"};
+                                       "fsync",   "clock_bound_ms", "memory_mb", "log_budget_mb", "clients_max", "siblings_max",
+                                       "ack",     "minority_writes"};
     if (!json_is_object(root)) return wrong(l, "", "an object with cluster and datacenters", root);
     l->c->fsync = true;
+    l->c->ack = (struct ack){.level = ACK_MAJORITY};
     l->c->rest = (struct cluster_table){.name = "*", .policy = POLICY_MERGE};
     return NO_OTHER_KEYS(l, "", root, keys) && load_name(l, root, "cluster", l->c->name) && load_dcs(l, root) && check_endpoints_differ(l) &&
            load_tables(l, root) && load_handlers(l, root) && load_journal(l, root) && load_secret(l, root, "password", l->c->password) &&
-           load_secret(l, root, "secret", l->c->secret) && load_flag(l, root, "fsync", &l->c->fsync) && load_sizes(l, root);
+           load_secret(l, root, "secret", l->c->secret) && load_flag(l, root, "fsync", &l->c->fsync) && load_ack(l, "", root, &l->c->ack) &&
+           load_flag(l, root, "minority_writes", &l->c->minority_writes) && load_sizes(l, root);
 }
 
 /* ---- what nodes must agree about ---- */
@@ -462,6 +484,15 @@ bool cluster_load(const char *path, struct cluster *ret, struct buf *why) {
 }
 
 /* ---- finding ---- */
+const struct ack *cluster_ack_of(const struct cluster *c, struct slice key) {
+    const uint8_t *colon = key.n ? memchr(key.p, ':', key.n) : NULL;
+    struct slice name = colon ? SLICE(key.p, (size_t)(colon - key.p)) : SLICE("", 0);
+    const struct cluster_table *found = &c->rest;
+    for (uint32_t i = 0; i < c->tables_count && name.n; i++)
+        if (slice_equal(slice_text(c->tables[i].name), name)) found = &c->tables[i];
+    return found->ack.level == ACK_DEFAULT ? &c->ack : &found->ack;
+}
+
 int cluster_find_dc(const struct cluster *c, struct slice dc) {
     for (uint32_t i = 0; i < c->dcs_count; i++) {
         if (slice_equal(slice_text(c->dcs[i].name), dc)) return (int)i;

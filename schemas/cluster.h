@@ -1,5 +1,6 @@
 /* The cluster file: which datacenters and nodes there are, what tables do, and the limits (schemas/cluster.schema.json). */
 #pragma once
+#include "ack.h"
 #include "origin.h"
 
 #define DCS_MAX      32
@@ -61,6 +62,7 @@ struct cluster_node {
 struct cluster_dc {
     char name[NAME_LEN_MAX + 1];
     int32_t priority;
+    bool leaderless; /* every node originates */
     uint32_t nodes_count; /* its members; in a cluster file they stand beside each other, ascending by number. At run time they may stand anywhere */
 };
 
@@ -69,6 +71,7 @@ struct cluster_table {
     char name[NAME_LEN_MAX + 1];
     enum policy policy;
     struct handler_chain chain;
+    struct ack ack; /* default: the cluster's */
     char *settings; /* JSON text, compact, keys sorted: what handlers get; NULL: none were given */
 };
 
@@ -84,6 +87,9 @@ struct cluster {
     char password[256];        /* of clients; empty: none wanted */
     char secret[256];          /* between nodes; empty: none wanted */
     bool fsync;                /* default true */
+    struct ack ack;            /* default majority */
+    bool tables_ack;           /* a table has one of its own */
+    bool minority_writes;      /* default false */
     uint64_t clock_bound_ms;   /* default 500 */
     uint64_t memory_bytes_max; /* default 256 MiB: rows in memory, queues and buffers together */
     uint64_t log_bytes_max;    /* log budget, default 1 GiB */
@@ -121,6 +127,8 @@ void endpoint_format(const char *host, uint16_t port, struct buf *out);
 int cluster_find(const struct cluster *c, struct slice node_name);
 int cluster_find_node(const struct cluster *c, struct slice dc, uint16_t node);
 int cluster_find_dc(const struct cluster *c, struct slice dc);
+/* What a write to that key waits for, by its table or else the cluster. */
+const struct ack *cluster_ack_of(const struct cluster *c, struct slice key);
 static inline bool cluster_is_member(const struct cluster *c, uint32_t node) { return c->nodes[node].standing == STANDING_MEMBER; }
 static inline bool cluster_member_of(const struct cluster *c, uint32_t node, uint32_t dc) {
     return c->nodes[node].dc == dc && cluster_is_member(c, node);

@@ -317,5 +317,5 @@ void election_take_heartbeat(struct election *e, uint32_t from, const struct mes
 void election_fill_heartbeat(struct election *e, struct message *m, const struct election_now *now) {
     m->heartbeat.term = e->durable.term;
     m->heartbeat.is_leader = e->role == ELECTION_LEADER;
-    m->heartbeat.promised_ms = e->role == ELECTION_LEADER ? 0 : promise(e, now);
+    m->heartbeat.promised_ms = e->role == ELECTION_LEADER || !e->durable.admitted ? 0 : promise(e, now);
 }

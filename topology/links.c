@@ -5,6 +5,7 @@ void link_finish(struct link *l) {
     vv_finish(&l->report);
     vv_finish(&l->synced);
     vv_finish(&l->on_disk);
+    vv_finish(&l->acked);
     vv_finish(&l->served.sent);
     buf_finish(&l->out);
 }

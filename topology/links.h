@@ -38,6 +38,8 @@ struct link {
     uint64_t heartbeat_due_us;
     uint32_t unheard_ms; /* for so long the peer has heard nothing from here, by its last heartbeat */
     uint64_t term;       /* by its last heartbeat */
+    struct vv acked;     /* what a node of the own DC has acknowledged in acked_term */
+    uint64_t acked_term, round_answered;
     bool reports;        /* report is filled */
     struct vv report;  /* its VV in its last heartbeat: whole, so fit for stability */
     struct vv synced;  /* of that, what a crash of its machine leaves */

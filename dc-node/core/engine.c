@@ -290,6 +290,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t engine_wake_us(const struct engine *e) {
     uint64_t wake = least(e->collect_due_us, least(links_wake_us(e), least(requests_wake_us(e), forward_wake_us(e))));
+    wake = least(wake, ack_wake_us(e));
     wake = least(wake, least(handlers_wake_us(e), lead_wake_us(e)));
     if (!e->rows.flushing && e->rows.dirty_count) wake = least(wake, e->flush_due_us);
     return wake;

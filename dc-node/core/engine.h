@@ -32,7 +32,6 @@ struct engine_options {
     struct store *store;           /* outlives the engine */
     uint64_t entropy;              /* random for each run: incarnation, sub-ids, SPOP and the like come from it */
     uint32_t planted_bug;          /* 0, or one of PLANTED_BUGS: for tests of the tests */
-    bool joins;                    /* where the store is new, so is the node: it returns, as one whose store was lost */
     bool returning;                /* the store lacks what this node had once: it was wiped, or is a copy (engine_returning) */
     bool set_aside;                /* ... and what it had is somewhere: it takes it from a node that has lost nothing, or from nobody */
 };
@@ -179,7 +178,10 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(STAMP_STANDS, 14, "a received stamp does not move the clock at all")                                                                           \
     X(RETURN_EARLY, 15, "a node that was wiped or restored serves at once")                                                                          \
     X(REPORT_STANDS, 16, "what a node reported in an earlier run still counts, and nobody looks whether a run began behind it")                      \
-    X(TRIM_EARLY, 17, "the log drops what this node has flushed, whoever lacks it")
+    X(TRIM_EARLY, 17, "the log drops what this node has flushed, whoever lacks it")                                                                  \
+    X(ACKS_OF_ANY_TERM, 30, "acknowledgements that were given in another term count")                                                                \
+    X(READ_WITHOUT_ROUND, 31, "a linearizable read is answered at once")                                                                             \
+    X(NO_CHANGE_UNCONFIRMED, 32, "a write that changes nothing is answered at once")
 enum planted_bug {
 #define X(name, number, doc) BUG_##name = number,
     PLANTED_BUGS(X)

@@ -31,6 +31,11 @@ static void close_channel(struct engine *e, struct session_entry *se) {
     se->s.pinned = se->pin_open = se->pin_multi = false;
 }
 
+/* The leader may wait for acknowledgements for so long. */
+static uint64_t patience(const struct session_entry *se) {
+    return FORWARD_TIMEOUT_US + (se->s.ack.timeout_ms ? (uint64_t)se->s.ack.timeout_ms * 1000 : 0);
+}
+
 static void send_forward(struct engine *e, struct session_entry *se, struct slice args, uint32_t argc, bool deliver) {
     if (!se->forward_session) open_channel(e, se);
     struct message m = {.type = MESSAGE_FORWARD};
@@ -38,10 +43,12 @@ static void send_forward(struct engine *e, struct session_entry *se, struct slic
     m.forward.session = se->forward_session;
     m.forward.request = ++se->forward_sent;
     m.forward.protocol = se->s.protocol;
+    m.forward.ack = se->s.ack;
+    m.forward.reads = se->s.read_level;
     m.forward.argc = argc;
     m.forward.args = args;
     se->deliver[m.forward.request % FORWARDS_MAX] = deliver;
-    if (under_way(se) == 1) se->forward_deadline_us = e->now.mono_us + FORWARD_TIMEOUT_US;
+    if (under_way(se) == 1) se->forward_deadline_us = e->now.mono_us + patience(se);
     links_send(e, e->leader, &m);
 }
 
@@ -96,7 +103,7 @@ bool forward_lost_transaction(struct session_entry *se, const struct command *cm
 
 static bool stays_here(const struct command *cmd) {
     return is(cmd, "quit") || is(cmd, "reset") || is(cmd, "hello") || is(cmd, "auth") || is(cmd, "client") || is(cmd, "select") ||
-           is(cmd, "truce.losses");
+           is(cmd, "truce.losses") || is(cmd, "truce.ack") || is(cmd, "truce.read");
 }
 
 static void note_pin(struct session_entry *se, const struct command *cmd) {
@@ -196,8 +203,10 @@ bool forward_refused(struct engine *e, struct session_entry *se, const struct sl
 
 bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
-    bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && queue_writes(s);
-    bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || (command_writes(cmd, argv, argc) && !s->multi) || (is(cmd, "watch") && !s->multi);
+    bool linearizable = s->read_level == READ_LINEARIZABLE;
+    bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && (queue_writes(s) || linearizable);
+    bool at_leader = command_writes(cmd, argv, argc) || is(cmd, "watch") || (linearizable && (cmd->flags & CMD_READ));
+    bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || (at_leader && !s->multi);
     uint64_t room = FORWARDS_MAX - under_way(se), need = whole_queue ? (uint64_t)s->queue_count + 2 : 1;
     if (under_way(se) && (!wanted || need > room || se->pinned_lost)) {
         stash(se, argv, argc);
@@ -249,7 +258,7 @@ void requests_answer(struct engine *e, uint32_t peer, const struct message *m) {
 
 static void give_answer(struct engine *e, struct session_entry *se, const struct held_answer *h) {
     se->forward_answered = h->request;
-    se->forward_deadline_us = e->now.mono_us + FORWARD_TIMEOUT_US;
+    se->forward_deadline_us = e->now.mono_us + patience(se);
     if (h->dot.n) se->s.last_write = h->dot;
     if (h->wrote) losses_note(e, se, h->dot);
     if (se->deliver[h->request % FORWARDS_MAX]) buf_put(&se->s.out, h->reply.p, h->reply.n);
@@ -326,9 +335,21 @@ static struct session_entry *add_remote(struct engine *e, uint32_t peer, uint64_
 }
 
 static void remove_remote(struct engine *e, struct session_entry *se) {
+    ack_close(e, se);
     if (se->s.wait != WAIT_NOTHING) e->waits--;
     HASH_DELETE(hh_channel, e->remotes, se);
     session_destroy(se);
+}
+
+void remote_send_answer(struct engine *e, struct session_entry *se, const struct remote_answer *a) {
+    struct message m = {.type = MESSAGE_ANSWER};
+    m.answer.session = se->remote_key[1];
+    m.answer.request = a->request;
+    m.answer.pinned = a->pinned;
+    m.answer.dot = a->dot;
+    m.answer.wrote = a->wrote;
+    m.answer.reply = a->reply;
+    links_send(e, (uint32_t)se->remote_key[0], &m);
 }
 
 static void remote_answer(struct engine *e, struct session_entry *se) {
@@ -338,14 +359,10 @@ static void remote_answer(struct engine *e, struct session_entry *se) {
         reply_error(&reply, "ERR the command was carried out, but its reply is larger than the %u bytes that pass through a follower",
                     FORWARD_BYTES_MAX);
     }
-    struct message m = {.type = MESSAGE_ANSWER};
-    m.answer.session = se->remote_key[1];
-    m.answer.request = se->remote_last;
-    m.answer.pinned = se->s.multi || se->s.watches_count;
-    m.answer.dot = engine_last_dot(e);
-    m.answer.wrote = m.answer.dot.n && dot_equal(se->s.last_write, m.answer.dot);
-    m.answer.reply = buf_slice_of(&se->s.out);
-    links_send(e, (uint32_t)se->remote_key[0], &m);
+    struct remote_answer a = {.request = se->remote_last, .pinned = se->s.multi || se->s.watches_count, .dot = engine_last_dot(e)};
+    a.wrote = a.dot.n && dot_equal(se->s.last_write, a.dot);
+    a.reply = buf_slice_of(&se->s.out);
+    if (!ack_end(e, se, 0, &a)) remote_send_answer(e, se, &a);
     buf_clear(&se->s.out);
 }
 
@@ -360,6 +377,8 @@ static void run_queued(struct engine *e, struct session_entry *se) {
         se->remote_queued--;
         se->remote_last = r->request;
         se->s.protocol = r->protocol;
+        se->s.ack = r->ack;
+        se->s.read_level = r->reads;
         struct slice *argv = xmalloc(r->argc * sizeof *argv);
         memcpy(argv, args_of(e, buf_slice_of(&r->args), r->argc), r->argc * sizeof *argv);
         request_run(e, se, argv, r->argc);
@@ -381,6 +400,8 @@ static void enqueue(struct session_entry *se, const struct message *m) {
     if ((*at && (*at)->request == m->forward.request) || se->remote_queued >= FORWARDS_MAX) return;
     struct remote_request *r = xcalloc(1, sizeof *r);
     *r = (struct remote_request){.next = *at, .request = m->forward.request, .argc = m->forward.argc, .protocol = m->forward.protocol};
+    r->ack = m->forward.ack;
+    r->reads = m->forward.reads;
     buf_put(&r->args, m->forward.args.p, m->forward.args.n);
     *at = r;
     se->remote_queued++;
@@ -417,6 +438,7 @@ void requests_lead(struct engine *e) {
 /* Followers learn of it by themselves, and what they had sent is indeterminate; transactions of own clients that had begun end in nil. */
 void requests_deposed(struct engine *e) {
     struct session_entry *se, *next;
+    ack_deposed(e);
     HASH_ITER(hh_channel, e->remotes, se, next) remove_remote(e, se);
     HASH_ITER(hh, e->sessions, se, next) {
         if (!se->s.watches_count) continue;

@@ -42,8 +42,9 @@ static void beat_soon(struct engine *e) {
 }
 
 /* A new round: followers answer it at once, with their promises. */
-static void ask_round(struct engine *e) {
+void lead_ask_round(struct engine *e) {
     e->round++;
+    vv_copy(&e->round_vv, &e->vv);
     e->round_us = e->now.mono_us;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
         if (e->election.is_member[i]) e->links[i].heartbeat_due_us = e->now.mono_us;
@@ -75,15 +76,15 @@ static void lead_changed(struct engine *e) {
 /* ---- admission: a node that has lost what it had takes part in votes again ---- */
 
 /* It must not forget what it has acknowledged or voted for without those noticing who counted on it. So it has to have what a majority has that does
- * not count it, and that majority has to be in one term with it, under a leader or as a whole. What it may have voted for before its disk was lost
- * has come to nothing by then: a candidate does not count votes for longer than it waits to ask again (topology/election.h). */
+ * not count it, and that majority has to be in one term with it, under a leader. What it may have voted for before its disk was lost has come to
+ * nothing by then: all others are in that term, or so much time has passed that no candidate counts its vote any more (topology/election.h). */
 static void look_for_admission(struct engine *e) {
     struct election *el = &e->election;
-    if (el->durable.admitted || e->owing || e->now.mono_us - e->started.mono_us < ELECTION_ADMIT_US) return;
+    if (el->durable.admitted || e->owing) return;
     uint32_t known = 0;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
         known += el->is_member[i] && i != e->self && link_reachable(e, i) && e->links[i].met && e->links[i].term == el->durable.term;
-    bool led = el->leader != ELECTION_NOBODY && known >= el->quorum && known > 0;
+    bool led = el->leader != ELECTION_NOBODY && known >= el->quorum && e->now.mono_us - e->started.mono_us >= ELECTION_ADMIT_US;
     if (led || known == el->count - 1) election_admit(el, true);
 }
 
@@ -115,6 +116,7 @@ int lead_create(struct engine *e, struct buf *why) {
 void lead_finish(struct engine *e) {
     election_finish(&e->election);
     buf_finish(&e->election_bytes);
+    vv_finish(&e->round_vv);
 }
 
 void lead_tick(struct engine *e) {
@@ -122,7 +124,7 @@ void lead_tick(struct engine *e) {
     look_for_admission(e);
     election_tick(&e->election, &now);
     lead_changed(e);
-    if (lacks_promise(e) && e->now.mono_us - e->round_us >= ROUND_US) ask_round(e);
+    if (lacks_promise(e) && e->now.mono_us - e->round_us >= ROUND_US) lead_ask_round(e);
 }
 
 uint64_t lead_wake_us(const struct engine *e) {
@@ -147,6 +149,10 @@ void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *
         struct election_now now = now_of(e);
         election_take_heartbeat(&e->election, from, m, &now);
         lead_changed(e);
+        if (m->heartbeat.promised_ms) { /* it is admitted, and does not lead */
+            ack_take(e, from, m->heartbeat.term, &m->heartbeat.vv);
+            if (e->is_leader && m->heartbeat.term == e->election.durable.term) e->links[from].round_answered = m->heartbeat.round;
+        }
         if (from != e->leader || m->heartbeat.round == e->round) return;
         e->round = m->heartbeat.round;
         e->links[from].heartbeat_due_us = e->now.mono_us;

@@ -352,7 +352,7 @@ static void send_ack(struct engine *e, uint32_t peer) {
     struct message m = {.type = MESSAGE_ACK};
     m.ack.subscription = l->subscription;
     m.ack.taken_bytes = l->seen_bytes;
-    m.ack.term = e->election.durable.term;
+    m.ack.term = e->election.durable.admitted ? e->election.durable.term : 0;
     for (uint32_t i = 0; i < e->ack_moved_count; i++) vv_set(&m.ack.on_disk, e->ack_moved[i], vv_get(&e->vv, e->ack_moved[i]));
     links_send(e, peer, &m);
     message_finish(&m);
@@ -362,6 +362,7 @@ static void send_ack(struct engine *e, uint32_t peer) {
 static void take_ack(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
     vv_join(&l->on_disk, &m->ack.on_disk);
+    ack_take(e, peer, m->ack.term, &m->ack.on_disk);
     if (m->ack.subscription == l->served.subscription && m->ack.taken_bytes > l->served.taken_bytes && m->ack.taken_bytes <= l->served.sent_bytes)
         l->served.taken_bytes = m->ack.taken_bytes;
 }
@@ -381,7 +382,9 @@ static void link_up(struct engine *e, uint32_t peer, uint64_t run) {
     struct link *l = &e->links[peer];
     stop_serving(e, peer);
     l->connected = true;
-    if (l->peer_run != run) l->channel_last = 0;
+    if (l->peer_run != run) {
+        l->channel_last = l->acked_term = l->round_answered = 0;
+    }
     l->peer_run = run;
     l->heard_us = e->now.mono_us;
     l->unheard_ms = 0;

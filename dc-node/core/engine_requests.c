@@ -2,8 +2,7 @@
 #include "inbox.h"
 #include <stdio.h>
 
-#define OUT_BYTES_PENDING_MAX (256u * 1024)      /* of replies in one run: above it a session takes no requests until they are handed over */
-#define QUEUE_BYTES_MAX       (8u * 1024 * 1024) /* of commands between MULTI and EXEC */
+#define QUEUE_BYTES_MAX (8u * 1024 * 1024) /* of commands between MULTI and EXEC */
 
 /* ---- sessions ---- */
 
@@ -58,11 +57,13 @@ void requests_finish(struct engine *e) {
     HASH_CLEAR(hh_channel, e->channels);
     HASH_ITER(hh, e->sessions, se, next) {
         HASH_DELETE(hh, e->sessions, se);
+        ack_close(e, se);
         losses_close(e, se);
         session_destroy(se);
     }
     HASH_ITER(hh_channel, e->remotes, se, next) {
         HASH_DELETE(hh_channel, e->remotes, se);
+        ack_close(e, se);
         session_destroy(se);
     }
 }
@@ -74,13 +75,14 @@ void session_touch_out(struct engine *e, struct session_entry *se) {
     e->out_sessions[e->out_sessions_count++] = se->s.id;
 }
 
+static bool is_full(const struct session_entry *se) { return se->s.out.n + se->s.held_bytes > OUT_BYTES_PENDING_MAX; }
 bool engine_session_authenticated(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
     return se && se->s.authenticated;
 }
 bool engine_session_blocked(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
-    return se && (session_busy(se) || se->stash_argc || se->s.out.n > OUT_BYTES_PENDING_MAX);
+    return se && (session_busy(se) || se->stash_argc || is_full(se));
 }
 uint64_t engine_session_forwards(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
@@ -186,7 +188,7 @@ static bool writes_now(const struct session *s, const struct command *cmd, const
     return writes && !s->multi_failed && strcmp(cmd->name, "exec") == 0;
 }
 
-void request_run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
+static void run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     e->count.commands++;
     size_t mark = s->out.n;
@@ -214,11 +216,20 @@ void request_run(struct engine *e, struct session_entry *se, const struct slice 
         return;
     }
     txn_begin(&e->txn, e, engine_middle_ms(e), NULL); /* a clock that is ahead must not hide rows, or clear what it does not see */
+    bool writes = writes_now(s, cmd, argv, argc), reads = (cmd->flags & CMD_READ) || s->multi;
     run_in_txn(e, se, cmd, argv, argc);
+    ack_begin(e, se);
     struct dot dot = txn_commit(&e->txn);
     if (dot.n) s->last_write = dot;
+    ack_note(e, se, dot, writes, reads);
     losses_note(e, se, dot);
     if (s->quit) forward_close(e, se);
+}
+
+void request_run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
+    size_t mark = se->s.out.n;
+    run(e, se, argv, argc);
+    if (!se->s.remote) ack_end(e, se, mark, NULL);
 }
 
 void session_watch(struct call *c, struct slice key) {
@@ -339,8 +350,13 @@ static void note_unblocked(struct engine *e, const struct session_entry *se) {
 }
 
 static void unblock(struct engine *e, struct session_entry *se) {
+    if (se->s.wait == WAIT_JOB && se->s.last_write.origin == e->own) {
+        ack_begin(e, se);
+        ack_note(e, se, se->s.last_write, false, false);
+    }
     se->s.wait = WAIT_NOTHING;
     e->waits--;
+    if (!se->s.remote) ack_end(e, se, se->wait_mark, NULL);
     if (se->s.remote)
         remote_done(e, se);
     else
@@ -399,6 +415,7 @@ static void flush_all_step(struct engine *e, struct session_entry *se) {
 
 static void look_at_wait(struct engine *e, struct session_entry *se) {
     struct session *s = &se->s;
+    se->wait_mark = s->out.n;
     if (s->wait == WAIT_JOB && inbox_writes(se) && !engine_leads(e)) {
         if (e->is_leader) return; /* it goes on when it is ready */
         struct reply reply = reply_to(se);
@@ -453,6 +470,7 @@ static void open_session(struct engine *e, const struct input *in) {
 }
 
 static void close_session(struct engine *e, struct session_entry *se) {
+    ack_close(e, se);
     if (se->s.wait != WAIT_NOTHING) e->waits--;
     losses_close(e, se);
     forward_close(e, se);
@@ -478,6 +496,7 @@ void requests_step(struct engine *e, const struct input *in) {
 
 void requests_updates(struct engine *e) {
     look_at_waits(e);
+    ack_updates(e);
     losses_updates(e);
     if (e->out_sessions_count > e->answer_bufs_cap) {
         size_t cap = e->out_sessions_count * 2;
@@ -489,14 +508,15 @@ void requests_updates(struct engine *e) {
         struct session_entry *se = find_session(e, e->out_sessions[i]);
         if (!se) continue;
         se->s.listed_out = false;
-        if (se->s.out.n > OUT_BYTES_PENDING_MAX && !session_busy(se) && !se->stash_argc) note_unblocked(e, se);
+        bool was_full = is_full(se);
         struct buf *bytes = &e->answer_bufs[e->updates.answers_count], swap = *bytes;
         if (swap.cap > 4 * OUT_BYTES_PENDING_MAX) buf_finish(&swap);
         buf_clear(&swap);
         *bytes = se->s.out;
         se->s.out = swap;
         GROW(e->updates.answers, e->updates.answers_count, e->answers_cap);
-        e->updates.answers[e->updates.answers_count++] = (struct answer){se->s.id, buf_slice_of(bytes), se->s.quit};
+        e->updates.answers[e->updates.answers_count++] = (struct answer){se->s.id, buf_slice_of(bytes), se->s.quit && !ack_holds(se)};
+        if (was_full && !is_full(se) && !session_busy(se) && !se->stash_argc) note_unblocked(e, se);
     }
     e->out_sessions_count = 0;
 }

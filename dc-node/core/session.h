@@ -1,5 +1,6 @@
 /* A client's session: what a connection remembers between commands. */
 #pragma once
+#include "../../schemas/ack.h"
 #include "call.h"
 
 struct watched {
@@ -38,6 +39,9 @@ struct session {
     bool remote;           /* at the leader: stands for a follower's client */
     bool in_exec;
     bool listed_out;
+    size_t held_bytes;  /* of replies that wait for acknowledgements (engine_ack.c) */
+    struct ack ack;     /* TRUCE.ACK: what its writes wait for */
+    uint8_t read_level; /* TRUCE.READ: enum read_level */
 };
 
 /* ---- for commands/session.c, given by engine.c ---- */
@@ -62,6 +66,8 @@ void engine_resolve(struct call *c);
 void engine_explain(struct call *c);
 void engine_losses(struct call *c);
 void session_losses_off(struct call *c); /* as TRUCE.LOSSES OFF, without a reply */
+void engine_ack(struct call *c);         /* TRUCE.ACK */
+void engine_read(struct call *c);        /* TRUCE.READ */
 void engine_log(struct call *c);         /* TRUCE.LOG: what the log still has */
 void engine_table(struct call *c);
 void engine_priority(struct call *c);

@@ -21,10 +21,11 @@
 #define EXPIRIES_RESTART_US 60000000u    /* rows that another DC should have reaped are looked at again so often */
 #define COLLECT_KEYS        512u         /* at most so many of each a time */
 #define BLOCK_BYTES_MAX     (64u * 1024) /* a block of own events is closed above this */
+#define OUT_BYTES_PENDING_MAX (256u * 1024) /* of replies in one run: above it a session takes no requests until they are handed over */
 #define FORWARDS_MAX        1024u        /* requests of one session under way to the leader */
 #define FORWARD_TIMEOUT_US  5000000u
 #define FLUSH_ALL_KEYS      2000u /* deleted per step by FLUSHALL */
-#define LOG_MARKS           16u
+#define LOG_MARKS           32u
 #define DOT_BYTES_MAX       (1 + NAME_LEN_MAX + 3 + 8 + 10)
 
 /* Blocks of one origin that wait for their deps, or for smaller numbers. */
@@ -116,6 +117,16 @@ struct session_entry {
     struct remote_request *remote_queue;
     uint32_t remote_queued;
 
+    /* engine_ack.c: replies that wait, in order */
+    struct reply_terms {
+        uint64_t number; /* of the event that the request has made; 0: none */
+        bool confirm;    /* it shows what must be confirmed */
+        struct ack ack;
+    } terms; /* of the request that is being carried out */
+    size_t wait_mark; /* where the reply of a wait begins */
+    struct held_reply *held_replies, **held_replies_end;
+    struct session_entry *hold_prev, *hold_next; /* among engine.holders */
+
     uint64_t job_from; /* FLUSHALL: hash to go on from, and what deletes */
     struct txn *job_txn;
     uint64_t job_kept; /* rows that could not be deleted, and why not the last of them */
@@ -130,7 +141,17 @@ struct remote_request {
     uint64_t request;
     uint32_t argc;
     uint8_t protocol;
+    struct ack ack;
+    uint8_t reads;
     struct buf args;
+};
+
+/* What the leader tells a follower of a request. */
+struct remote_answer {
+    uint64_t request;
+    bool pinned, wrote;
+    struct dot dot;
+    struct slice reply;
 };
 
 /* An answer from the leader that is held until its dot is applied here, and those before it were given. */
@@ -175,6 +196,9 @@ struct engine {
     struct buf election_bytes;
     bool is_leader;           /* elected, though perhaps not ready */
     bool led;                 /* engine_leads() when it was last looked at */
+    uint64_t round_wanted, round_confirmed;
+    struct vv round_vv; /* what the leader had when it asked */
+    struct session_entry *holders; /* whose replies wait */
     uint64_t round, round_us; /* a leader's question to its followers, and when it was asked; a follower's: the latest it has heard */
     struct now now, started;
     struct prng prng;
@@ -238,16 +262,16 @@ struct engine {
     /* members (engine_members.c) */
     struct cluster *members; /* the same as `cluster`: only engine_members.c changes it. Indices stand as long as the engine runs */
     struct member {
-        struct vv row;                                    /* the versions of its row, which say how it stands; empty: the cluster file does */
-        int by_dc;                                        /* whose leader put it there, and goes on where its own DC has no member; -1: nobody's */
-        uint64_t removed_us;                              /* when that was applied here */
-        bool gone;                                        /* removed, and nothing of it can come any more */
-    } * member;                                           /* NODES_MAX */
-    bool members_dirty;                                   /* rows of nodes have changed in this step */
+        struct vv row;       /* the versions of its row, which say how it stands; empty: the cluster file does */
+        int by_dc;           /* whose leader put it there, and goes on where its own DC has no member; -1: nobody's */
+        uint64_t removed_us; /* when that was applied here */
+        bool gone;           /* removed, and nothing of it can come any more */
+    } * member;              /* NODES_MAX */
+    bool members_dirty;      /* rows of nodes have changed in this step */
     bool voters_before[NODES_MAX], voters_now[NODES_MAX]; /* of this DC: before what is in voters_change, and after it */
-    struct vv voters_change;                              /* versions of rows that changed who votes in this DC, until majorities of both have them */
-    uint64_t voters_term, voters_term_from;               /* this run's events up to there were made before this term */
-    bool voters_touch;                                    /* an event of this term is wanted */
+    struct vv voters_change; /* versions of rows that changed who votes in this DC, until majorities of both have them */
+    uint64_t voters_term, voters_term_from; /* this run's events up to there were made before this term */
+    bool voters_touch;       /* an event of this term is wanted */
 
     uint64_t flush_due_us, collect_due_us;
     struct buf tombstone_after;
@@ -322,6 +346,13 @@ void engine_fail(struct engine *e, const char *format, ...) __attribute__((forma
 struct source *engine_source(struct engine *e, origin_ref o);
 
 /* ---- engine_apply.c ---- */
+/* A row's new state; `by`: the event that made it so, NULL: none. `old`, and what r borrows from it, may be gone afterwards. */
+struct stored_row *engine_put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct row *r,
+                                  const struct dot *by);
+bool engine_is_definition(struct slice key);
+/* Everything up to these numbers is applied: how it came to be known is the caller's matter. */
+void engine_note_moved(struct engine *e, origin_ref o, struct source *src);
+void engine_apply_waiting(struct engine *e);
 int engine_load_row(void *engine, struct stored_row *row);                            /* for rows_get */
 struct stored_row *engine_get_row(struct engine *e, uint64_t hash, struct slice key); /* NULL: none, or the store failed */
 enum ingest { INGEST_OK, INGEST_GAP /* replay only: it cannot be applied yet */, INGEST_BAD };
@@ -433,6 +464,21 @@ void requests_answer(struct engine *e, uint32_t peer, const struct message *m); 
 void requests_peer_lost(struct engine *e, uint32_t peer);
 /* At the leader: a remote session's request is done. */
 void remote_done(struct engine *e, struct session_entry *se);
+void remote_send_answer(struct engine *e, struct session_entry *se, const struct remote_answer *a);
+
+/* ---- engine_ack.c ---- */
+/* An acknowledgement or a whole VV from a node of this DC, given in that term. */
+void ack_take(struct engine *e, uint32_t peer, uint64_t term, const struct vv *on_disk);
+/* A request was carried out: its transaction is about to be committed; then what it has written, or whether it may have, or reads. */
+void ack_begin(struct engine *e, struct session_entry *se);
+void ack_note(struct engine *e, struct session_entry *se, struct dot write, bool writes, bool reads);
+/* Its reply is out[mark..]. True: it waits, and was taken out. */
+bool ack_end(struct engine *e, struct session_entry *se, size_t mark, const struct remote_answer *remote);
+bool ack_holds(const struct session_entry *se);
+void ack_updates(struct engine *e);
+void ack_deposed(struct engine *e); /* nothing will be acknowledged any more */
+void ack_close(struct engine *e, struct session_entry *se);
+uint64_t ack_wake_us(const struct engine *e);
 
 /* ---- engine_truce.c ---- */
 /* After a write under a context: more siblings than the cap would be there, or more unseen ones than an event can name, or a row of its table's
@@ -488,18 +534,19 @@ void lead_take(struct engine *e, uint32_t from, const struct message *m); /* VOT
 void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *m);
 void lead_fill_heartbeat(struct engine *e, struct message *m);
 void lead_lost(struct engine *e, uint32_t peer);
-void lead_take_members(struct engine *e);                     /* who votes in this DC has changed: e->voters_now */
-void lead_lost_disk(struct engine *e);                        /* its disk lacks what it had: it stays out of votes until it is admitted again */
+void lead_take_members(struct engine *e); /* who votes in this DC has changed: e->voters_now */
+void lead_lost_disk(struct engine *e); /* its disk lacks what it had: it stays out of votes until it is admitted again */
 bool lead_record(struct engine *e, struct named_record *ret); /* true: to be committed */
 uint64_t lead_wall_ms(const struct engine *e);                /* the clock, as far as it is promised */
 void requests_deposed(struct engine *e);                      /* this node leads no longer */
 void requests_lead(struct engine *e);                         /* it takes writes from now on */
 void forward_leader_gone(struct engine *e);
+void lead_ask_round(struct engine *e);
 
 /* ---- engine_members.c ---- */
 void members_create(struct engine *e);
 void members_finish(struct engine *e);
-bool members_row(struct slice key);    /* is it a node's */
+bool members_row(struct slice key); /* is it a node's */
 void members_settle(struct engine *e); /* what has changed in this step takes effect */
 void members_tick(struct engine *e);
 /* May who votes in this DC be changed now? If it may not for want of an event of this term, one is made. */

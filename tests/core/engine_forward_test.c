@@ -5,7 +5,7 @@
 TestSuite(forward);
 
 #define PAIR                                                                                                                                         \
-    "{\"cluster\":\"t\",\"memory_mb\":16,\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"h:1\",\"peer\":\"h:2\"},"                           \
+    "{\"cluster\":\"t\",\"ack\":\"leader\",\"memory_mb\":16,\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"h:1\",\"peer\":\"h:2\"},"        \
     "\"2\":{\"client\":\"h:3\",\"peer\":\"h:4\"}}}}}"
 enum { LEADER, FOLLOWER };
 

@@ -6,7 +6,7 @@ TestSuite(hostile);
 
 #define NODE(c, p) "{\"client\":\"h:" #c "\",\"peer\":\"h:" #p "\"}"
 #define THREE                                                                                                                                        \
-    "{\"cluster\":\"t\",\"memory_mb\":16,\"datacenters\":{\"ap\":{\"nodes\":{\"1\":" NODE(                                                           \
+    "{\"cluster\":\"t\",\"ack\":\"leader\",\"memory_mb\":16,\"datacenters\":{\"ap\":{\"nodes\":{\"1\":" NODE(                                        \
         1, 2) "}},"                                                                                                                                  \
               "\"eu\":{\"nodes\":{\"1\":" NODE(3, 4) "}},\"us\":{\"nodes\":{\"1\":" NODE(5, 6) ",\"2\":" NODE(7, 8) "}}}}"
 enum { AP, EU, US, FOLLOWER };

@@ -6,8 +6,9 @@ TestSuite(comes_back);
 
 #define NODE(n, port) "\"" #n "\":{\"client\":\"127.0.0.1:" #port "\",\"peer\":\"127.0.0.1:1" #port "\"}"
 #define THREE                                                                                                                                        \
-    "{\"cluster\":\"t\",\"datacenters\":{\"eu\":{\"nodes\":{" NODE(1, 7001) "}},"                                                                    \
-                                                                            "\"us\":{\"nodes\":{" NODE(1, 7002) "," NODE(2, 7003) "}}}}"
+    "{\"cluster\":\"t\",\"ack\":\"leader\",\"datacenters\":{\"eu\":{\"nodes\":{" NODE(1, 7001) "}},"                                                 \
+                                                                                               "\"us\":{\"nodes\":{" NODE(1, 7002) "," NODE(         \
+                                                                                                   2, 7003) "}}}}"
 enum { EU, US, US2, NODES };
 
 static struct hand *three(void) {

@@ -1,7 +1,9 @@
 #include "commands.h"
 
-/* Conflicts, and the definitions that decide them: what the engine answers wholly by itself. */
+/* What the engine answers wholly by itself: conflicts and the definitions that decide them, levels, members. */
 
+void cmd_truce_ack(struct call *c) { engine_ack(c); }
+void cmd_truce_read(struct call *c) { engine_read(c); }
 void cmd_truce_conflicts(struct call *c) { engine_conflicts(c); }
 void cmd_truce_explain(struct call *c) { engine_explain(c); }
 void cmd_truce_log(struct call *c) { engine_log(c); }

@@ -94,6 +94,7 @@
     X(sunionstore, "sunionstore", -3, W, 1, -1, 1, "set", "Stores the members that are in any of the sets.") \
     X(time, "time", 1, F, 0, 0, 0, "server", "Tells the clock of this node.") \
     X(touch, "touch", -2, R | F, 1, -1, 1, "generic", "Counts which of the keys have a row.") \
+    X(truce_ack, "truce.ack", -1, 0, 0, 0, 0, "truce", "Shows or sets what this connection's writes wait for.") \
     X(truce_conflicts, "truce.conflicts", -1, CMD_MAY_WRITE | CMD_NO_MULTI, 0, 0, 0, "truce", "The conflict inbox: lists, shows, resolves.") \
     X(truce_context, "truce.context", 2, R | F, 1, 1, 1, "truce", "Gives the context of a row as it reads now, for TRUCE.WITH.") \
     X(truce_explain, "truce.explain", -2, R, 1, 1, 1, "truce", "Tells which versions, datacenters and policy made what a row reads as.") \
@@ -104,6 +105,7 @@
     X(truce_mark, "truce.mark", -4, W | CMD_ADMIN, 0, 0, 0, "truce", "Says that an origin's clock was off for a range of its numbers.") \
     X(truce_members, "truce.members", -1, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Lists the nodes of the cluster, adds one, removes one.") \
     X(truce_priority, "truce.priority", -2, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Shows or sets a datacenter's priority.") \
+    X(truce_read, "truce.read", -1, 0, 0, 0, 0, "truce", "Shows or sets what this connection's reads are worth.") \
     X(truce_resolve, "truce.resolve", -5, W | CMD_NO_MULTI, 1, 1, 1, "truce", "Runs a command that settles a conflict, from the context seen.") \
     X(truce_siblings, "truce.siblings", 2, R | F, 1, 1, 1, "truce", "Lists the siblings of a row, and the context that covers them.") \
     X(truce_status, "truce.status", 1, 0, 0, 0, 0, "truce", "Tells the whole state of this node, as JSON.") \
