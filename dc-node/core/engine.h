@@ -32,6 +32,7 @@ struct engine_options {
     struct store *store;           /* outlives the engine */
     uint64_t entropy;              /* random for each run: incarnation, sub-ids, SPOP and the like come from it */
     uint32_t planted_bug;          /* 0, or one of PLANTED_BUGS: for tests of the tests */
+    bool joins;                    /* where the store is new, so is the node: it returns, as one whose store was lost */
     bool returning;                /* the store lacks what this node had once: it was wiped, or is a copy (engine_returning) */
     bool set_aside;                /* ... and what it had is somewhere: it takes it from a node that has lost nothing, or from nobody */
 };

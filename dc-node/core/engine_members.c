@@ -180,11 +180,11 @@ static bool has_majority(const struct engine *e, const bool *voters, const struc
         all++;
         have += i == e->self || (l->term == engine_term(e) && vv_includes(&l->on_disk, v));
     }
-    return have >= all / 2 + 1;
+    return all == 0 || have >= all / 2 + 1;
 }
 
 static void look_at_voters(struct engine *e) {
-    if (e->voters_change.len && (!has_majority(e, e->voters_before, &e->voters_change) || !has_majority(e, e->voters_now, &e->voters_change))) return;
+    if (!vv_empty(&e->voters_change) && (!has_majority(e, e->voters_before, &e->voters_change) || !has_majority(e, e->voters_now, &e->voters_change))) return;
     vv_clear(&e->voters_change);
     memcpy(e->voters_before, e->voters_now, sizeof e->voters_before);
 }
@@ -210,7 +210,7 @@ bool members_may_change(struct engine *e) {
     look_at_voters(e);
     bool known = term_is_known(e);
     if (!known) e->voters_touch = true;
-    return known && !e->voters_change.len;
+    return known && vv_empty(&e->voters_change);
 }
 
 /* ---- what was removed ---- */

@@ -83,7 +83,8 @@ static void begin(struct engine *e, bool serves) {
 }
 
 void return_create(struct engine *e) {
-    if (e->options.returning && e->cluster->nodes_count > 1) begin(e, false);
+    bool is_new = e->options.joins && e->identity.n; /* which is yet to be written */
+    if ((e->options.returning || is_new) && e->cluster->nodes_count > 1) begin(e, false);
 }
 
 void return_take_heartbeat(struct engine *e, uint32_t peer, const struct message *m) {

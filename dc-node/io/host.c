@@ -196,6 +196,7 @@ static void carry_out(struct host *h) {
     if (u->flush) store_flush_start(h->store, u->flush, flush_done, h);
     for (size_t i = 0; i < u->handler_runs_count; i++) handlers_ask(h->handlers, &u->handler_runs[i]);
     if (u->reload_handlers) handlers_reload(h->handlers);
+    if (u->members_changed) peers_members(&h->peers);
     if (u->shutdown) h->stopping = true;
     bool again = h->refuses && !u->refuse_requests;
     h->refuses = u->refuse_requests;
@@ -333,10 +334,12 @@ static bool open_store_and_engine(struct host *h) {
     h->returning = access(returning_path(h), F_OK) == 0;
     struct engine_options eo = {.cluster = h->cluster, .node = h->self, .store = h->store, .entropy = entropy[0], .returning = h->returning};
     eo.set_aside = quarantine_lasts(h->options->data_dir);
+    eo.joins = h->options->joins;
     if (good && engine_create(&h->engine, &eo, h->now, &why) != 0) {
         good = false;
         damaged = h->store->damaged;
     }
+    if (good && h->returning != engine_returning(h->engine)) mark_returning(h); /* before anything is written */
     buf_u8(&why, 0);
     if (damaged) begin_anew(h, (const char *)why.p);
     if (!good) say("%s", (const char *)why.p);
@@ -360,7 +363,7 @@ static bool open_sockets(struct host *h) {
     const struct cluster_node *me = &h->cluster->nodes[h->self];
     const char *error = clients_start(&h->clients, &h->streams, h->cluster, h->self, &clients_owner, h);
     if (error) return say("%s: cannot listen for clients on %s:%u: %s", me->name, me->client_host, me->client_port, error);
-    error = peers_start(&h->peers, &h->streams, h->cluster, h->self, engine_run(h->engine), engine_origins(h->engine), prng_next(&h->streams.prng),
+    error = peers_start(&h->peers, &h->streams, engine_cluster(h->engine), h->self, engine_run(h->engine), engine_origins(h->engine), prng_next(&h->streams.prng),
                         &peers_owner, h);
     if (error == NULL) faults_from_start(h, true);
     return error == NULL || say("%s: cannot listen for peers on %s:%u: %s", me->name, me->peer_host, me->peer_port, error);

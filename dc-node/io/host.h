@@ -6,6 +6,7 @@ struct host_options {
     const char *cluster_path, *node_name, *data_dir;
     const char *log_path; /* NULL: standard error */
     char **argv;          /* its own command line, to begin again with */
+    bool joins;           /* where its data directory is new, so is the node: the others are there already */
     enum { FSYNC_OF_CLUSTER, FSYNC_NO, FSYNC_YES } fsync;
 };
 

@@ -75,6 +75,12 @@ static void stranger_leave(struct connection *c) {
     c->all->strangers_count--;
 }
 
+static bool was_removed(const struct peers *l, uint32_t peer) { return l->cluster->nodes[peer].standing >= STANDING_REMOVED; }
+
+static void dial(struct peers *l, struct peer *p, bool at_once) {
+    if (p->dialer && !was_removed(l, (uint32_t)(p - l->peers))) dialer_try(p->dialer, at_once);
+}
+
 /* Who speaks, or NODES_MAX and why not. */
 static uint32_t identify(const struct connection *c, const struct message *m, char *why, size_t why_n) {
     const struct peers *l = c->all;
@@ -88,6 +94,10 @@ static uint32_t identify(const struct connection *c, const struct message *m, ch
         snprintf(why, why_n, "says it is %.*s-%u, which is no node of this cluster", (int)m->hello.dc.n, (const char *)m->hello.dc.p, m->hello.node);
     else if ((uint32_t)node == l->self)
         snprintf(why, why_n, "says it is %s, as this node itself", l->cluster->nodes[node].name);
+    else if (was_removed(l, (uint32_t)node))
+        snprintf(why, why_n, "%s was removed from this cluster, and its name is not used twice", l->cluster->nodes[node].name);
+    else if (was_removed(l, l->self))
+        snprintf(why, why_n, "%s was removed from this cluster", l->cluster->nodes[l->self].name);
     else if (m->hello.definitions != l->cluster->definitions_hash)
         snprintf(why, why_n, "the cluster files of %s and %s differ in tables or priorities: make them equal, or change tables with TRUCE.TABLE SET",
                  l->cluster->nodes[l->self].name, l->cluster->nodes[node].name);
@@ -242,7 +252,7 @@ static void connection_closed(void *arg, const char *why) {
     if (c->dialed) {
         struct peer *p = &l->peers[c->peer];
         if (p->shaking == c) p->shaking = NULL;
-        if (!l->stopping && !p->live && !p->shaking) dialer_try(p->dialer, false);
+        if (!l->stopping && !p->live && !p->shaking) dial(l, p, false);
     }
     free(c);
 }
@@ -291,7 +301,7 @@ static void dial_failed(void *arg, const char *why) {
     uint32_t peer = (uint32_t)(p - l->peers);
     if (l->stopping) return;
     log_reason(l, peer, l->cluster->nodes[peer].peer_host, why);
-    dialer_try(p->dialer, false);
+    dial(l, p, false);
 }
 
 /* ---- the door to the host ---- */
@@ -350,7 +360,7 @@ void peers_healed(struct peers *l) {
         if (c->ignored && !(c->peer < NODES_MAX && fault_bars(&l->faults.of[c->peer]))) stream_close(c->stream, "the cut is healed");
     for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
         struct peer *p = &l->peers[i];
-        if (p->dialer && !p->live && !p->shaking) dialer_try(p->dialer, true);
+        if (!p->live && !p->shaking) dial(l, p, true);
     }
 }
 
@@ -376,6 +386,18 @@ uint64_t peers_wake_us(const struct peers *l) {
     return wake;
 }
 
+void peers_members(struct peers *l) {
+    const char *me = l->cluster->nodes[l->self].name;
+    for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
+        const struct cluster_node *n = &l->cluster->nodes[i];
+        struct peer *p = &l->peers[i];
+        if (l->stopping || p->dialer || was_removed(l, i) || strcmp(me, n->name) <= 0) continue;
+        p->all = l;
+        p->dialer = dialer_open(l->streams, n->peer_host, n->peer_port, dialed, dial_failed, p);
+        dial(l, p, true);
+    }
+}
+
 const char *peers_start(struct peers *l, struct streams *streams, const struct cluster *c, uint32_t self, uint64_t run, struct origins *origins,
                         uint64_t entropy, const struct peers_owner *owner, void *arg) {
     l->streams = streams;
@@ -391,13 +413,7 @@ const char *peers_start(struct peers *l, struct streams *streams, const struct c
     const struct cluster_node *me = &c->nodes[self];
     const char *error = listener_open(&l->listener, streams, me->peer_host, me->peer_port, accepted, l);
     if (error) return error;
-    for (uint32_t i = 0; i < c->nodes_count; i++) {
-        struct peer *p = &l->peers[i];
-        p->all = l;
-        if (strcmp(me->name, c->nodes[i].name) <= 0) continue;
-        p->dialer = dialer_open(streams, c->nodes[i].peer_host, c->nodes[i].peer_port, dialed, dial_failed, p);
-        if (p->dialer) dialer_try(p->dialer, true);
-    }
+    peers_members(l);
     return NULL;
 }
 

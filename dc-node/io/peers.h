@@ -41,9 +41,10 @@ struct peers {
     bool stopping;
 };
 
-/* Listens and starts to dial. NULL, or an error text: the port cannot be listened on. `l` must be zero. */
+/* `c` may change while this runs: then peers_members(). Listens and starts to dial. NULL, or an error text: the port cannot be listened on. `l` must be zero. */
 const char *peers_start(struct peers *l, struct streams *streams, const struct cluster *c, uint32_t self, uint64_t run, struct origins *origins,
                         uint64_t entropy, const struct peers_owner *owner, void *arg);
+void peers_members(struct peers *l); /* dials whoever is new; whoever was removed is refused */
 void peers_send(struct peers *l, uint32_t peer, struct slice frames);
 void peers_drop(struct peers *l, uint32_t peer, const char *why); /* the peer sent what must not be applied */
 void peers_resume(struct peers *l);

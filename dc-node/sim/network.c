@@ -217,11 +217,17 @@ static bool way_is_free(struct world *w, uint32_t from, uint32_t to) {
     return world_alive(w, to) && !world_paused(w, to) && !ch->cut && !ch->clogged;
 }
 
+/* What HELLO is for in the real world. Whose members change tries again. */
+static bool accept_each_other(struct world *w, uint32_t a, uint32_t b) {
+    return engine_accepts(w->nodes[a].engine, b) && engine_accepts(w->nodes[b].engine, a);
+}
+
 void network_try(struct world *w, uint32_t a, uint32_t b) {
     struct connection *c = connection(w, a, b);
     c->try_due = false;
     if (c->end[0].up != 0 && c->end[0].up == c->end[1].up) return;
     if (!way_is_free(w, a, b) || !way_is_free(w, b, a)) return; /* who frees it tries again */
+    if (!accept_each_other(w, a, b)) return;
     c->epoch++;
     uint64_t at_b = arrival(w, channel(w, a, b), 0, true);
     world_schedule(w, at_b, (struct happening){.kind = HAPPENS_LINK, .a = b, .b = a, .x = c->epoch, .y = true});

@@ -21,6 +21,7 @@ void node_init(struct world *w, struct node *n, uint32_t index) {
     n->index = index;
     n->store = sim_store_create();
     n->skew_base_ms = (int64_t)w->options.wall_ms;
+    n->returning = w->cluster->nodes[index].standing == STANDING_ABSENT; /* when it comes, there are others */
     n->link_epochs = xcalloc(w->nodes_count, sizeof *n->link_epochs);
     n->door_end = &n->door;
 }
@@ -188,7 +189,7 @@ static void answer(struct world *w, struct node *n) {
         network_close(w, n->index, u->drops[i].peer);
     }
     const char *fatal = u->fatal;
-    bool shutdown = u->shutdown, reload = u->reload_handlers;
+    bool shutdown = u->shutdown, reload = u->reload_handlers, members_changed = u->members_changed;
     for (size_t i = 0; i < u->unblocked_count && !fatal; i++) clients_unblocked(w, n->index, u->unblocked[i]);
     n->busy = false; /* until here all inputs wait: the updates are valid until the next step */
     n->updates = NULL;
@@ -199,6 +200,7 @@ static void answer(struct world *w, struct node *n) {
         return;
     }
     if (reload && w->options.handlers) sim_handlers_offer(w, n->index);
+    if (members_changed) network_node_awake(w, n->index);
     open_door(w, n);
     if (node_alive(n) && !n->busy) wake_when_due(w, n);
 }

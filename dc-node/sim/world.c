@@ -122,13 +122,25 @@ void world_run(struct world *w, uint64_t until_us) {
     if (!w->stopped && w->now_us < until_us) w->now_us = until_us;
 }
 
+/* As the first node has it that knows itself to be there. */
+bool world_takes_part(struct world *w, uint32_t node) {
+    for (uint32_t i = 0; i < w->nodes_count; i++) {
+        const struct cluster *c = w->nodes[i].engine ? engine_cluster(w->nodes[i].engine) : NULL;
+        if (c && c->nodes[i].standing < STANDING_REMOVED) return c->nodes[node].standing < STANDING_REMOVED;
+    }
+    return w->cluster->nodes[node].standing < STANDING_REMOVED;
+}
+
 static bool all_agree(struct world *w) {
     uint64_t first = 0;
+    bool any = false;
     for (uint32_t i = 0; i < w->nodes_count; i++) {
+        if (!world_takes_part(w, i)) continue;
         struct engine *e = world_engine(w, i);
         if (!e || world_paused(w, i) || engine_returning(e)) return false;
         uint64_t hash = vv_hash(engine_vv(e), engine_origins(e));
-        if (i == 0) first = hash;
+        if (!any) first = hash;
+        any = true;
         if (hash != first) return false;
     }
     return true;

@@ -28,6 +28,12 @@ struct rig *rig_open(const char *shape);
 struct rig *rig_open_seeded(const char *shape, uint64_t seed);
 /* Where a table has handlers, nodes have the simulated ones (dc-node/sim/handlers.h): but this one. */
 struct rig *rig_open_without_handlers(const char *shape, const char *node);
+/* Without these nodes, names with spaces between: rig_join() adds one. */
+struct rig *rig_open_absent(const char *shape, uint64_t seed, const char *absent);
+/* Adds a node at another one and starts it; a member it becomes later. */
+void rig_join(struct rig *r, const char *at, const char *node);
+/* "member", "joining"..., as one node has it of another. */
+const char *rig_standing(struct rig *r, const char *at, const char *node);
 void rig_close(struct rig *r);
 
 uint32_t rig_node(const struct rig *r, const char *name);
