@@ -50,17 +50,33 @@ static int relay_for(const struct plan_input *in, uint32_t dc, uint32_t own_dc) 
     return -1;
 }
 
-/* Where nobody else is to give them: a node that is known to have more of a DC. A leader asks nodes of its own DC, after it was elected; and for its
- * own DC's events anybody, after its disk has lost something. A node without a leader asks anybody, nodes of its own DC first. */
+static bool is_reachable(const struct plan_input *in, uint32_t leader) {
+    return leader == in->self || (leader != LEADER_NONE && link_heard(&in->links[leader], in->now_us));
+}
+
+/* May this node ask that one for what it has of `dc`, nobody else being there to give it? A leader asks nodes of its own DC, after it was elected;
+ * for its own DC's events anybody, after its disk has lost something; and the nodes of a DC whose leader is not in reach: they may write without it.
+ * A node without a leader asks anybody. */
+static bool may_ask(const struct plan_input *in, uint32_t node, uint32_t dc) {
+    uint32_t own_dc = in->cluster->nodes[in->self].dc, its_dc = in->cluster->nodes[node].dc;
+    if (in->leaders[own_dc] != in->self || its_dc == own_dc || dc == own_dc) return true;
+    return its_dc == dc && !is_reachable(in, in->leaders[dc]);
+}
+
+/* Does it, or did it just now? What is subscribed to stays so, where no leader will give it. */
+static bool holds(const struct plan_input *in, uint32_t node, uint32_t dc) {
+    if (in->has_more(in->arg, node, dc)) return true;
+    return !is_reachable(in, in->leaders[dc]) && (in->links[node].scope & (UINT32_C(1) << dc));
+}
+
+/* Nodes of its own DC come first. */
 static void want_from_holders(const struct plan_input *in, uint32_t *want) {
     uint32_t own_dc = in->cluster->nodes[in->self].dc;
-    bool leads = in->leaders[own_dc] == in->self;
     for (uint32_t dc = 0; dc < in->cluster->dcs_count; dc++) {
         int found = -1;
         for (uint32_t i = 0; i < in->cluster->nodes_count; i++) {
             bool near = in->cluster->nodes[i].dc == own_dc;
-            if (i == in->self || (leads && !near && dc != own_dc) || !link_heard(&in->links[i], in->now_us) || !in->has_more(in->arg, i, dc))
-                continue;
+            if (i == in->self || !may_ask(in, i, dc) || !link_heard(&in->links[i], in->now_us) || !holds(in, i, dc)) continue;
             if (near || found < 0) found = (int)i;
             if (near) break;
         }
@@ -87,5 +103,7 @@ void plan_subscriptions(const struct plan_input *in, uint32_t *want) {
         int relay = relay_for(in, dc, own_dc);
         if (relay >= 0) want[relay] |= bit;
     }
+    for (uint32_t i = 0; in->cluster->dcs[own_dc].leaderless && i < in->cluster->nodes_count; i++)
+        if (i != in->self && cluster_member_of(in->cluster, i, own_dc)) want[i] |= UINT32_C(1) << own_dc; /* all of them originate */
     want_from_holders(in, want);
 }

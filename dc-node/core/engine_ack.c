@@ -107,6 +107,11 @@ void ack_note(struct engine *e, struct session_entry *se, struct dot write, bool
                      (reads && se->s.read_level == READ_LINEARIZABLE);
 }
 
+/* A node that finds no majority cannot give more than its own disk. */
+bool ack_needs_majority(const struct engine *e, const struct session_entry *se) {
+    return e->alone && !e->cluster->dcs[e->self_dc].leaderless && se->terms.ack.level > ACK_LEADER;
+}
+
 /* ---- replies that wait ---- */
 
 bool ack_holds(const struct session_entry *se) { return se->held_replies != NULL; }

@@ -158,7 +158,10 @@ static bool leader_is_near(const struct engine *e) { return e->leader != ELECTIO
 
 void forward_no_leader(struct engine *e, struct reply *reply) {
     const char *dc = e->cluster->dcs[e->self_dc].name, *self = e->cluster->nodes[e->self].name;
-    if (e->leader == ELECTION_NOBODY)
+    if (e->alone)
+        reply_error(reply, "NOLEADER %s finds no majority of %s, and takes writes at level leader alone (TRUCE.ACK leader): nothing was written",
+                    self, dc);
+    else if (e->leader == ELECTION_NOBODY)
         reply_error(reply, "NOLEADER %s has no leader that %s knows of: nothing was written", dc, self);
     else if (e->is_leader)
         reply_error(reply, "NOLEADER %s leads %s, but no majority has promised it the time that it needs: nothing was written", self, dc);
@@ -181,7 +184,7 @@ bool forward_wait(struct engine *e, struct session_entry *se, const struct slice
 /* Stashed requests try again when there is a leader, and once more when their patience is over. */
 static void look_at_patient(struct engine *e) {
     struct session_entry *se, *next;
-    bool ready = e->is_leader ? engine_leads(e) : leader_is_near(e);
+    bool ready = e->alone || (e->is_leader ? engine_leads(e) : leader_is_near(e));
     e->patient = false;
     HASH_ITER(hh, e->sessions, se, next) {
         if (!se->patience_us || !se->stash_argc || under_way(se)) continue;

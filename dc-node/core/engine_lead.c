@@ -24,14 +24,18 @@ static uint64_t by_chance(void *arg, uint64_t below) { return prng_below(&((stru
 uint32_t engine_leader(const struct engine *e) { return e->leader; }
 uint64_t engine_term(const struct engine *e) { return e->election.durable.term; }
 
+/* It hands over: writes wait meanwhile. */
+static bool hands_over(const struct engine *e) { return e->now.mono_us < e->hands_until_us; }
+
 bool engine_leads(const struct engine *e) {
-    if (!election_leads(&e->election) || e->returning) return false;
-    if (e->election.quorum == 1) return true;
+    if (!election_leads(&e->election) || hands_over(e) || e->returning) return false;
+    if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless) return true;
     struct election_now now = now_of(e);
     return stamp_ms(e->clock.last + 1) <= election_ceiling_ms(&e->election, &now);
 }
 
 uint64_t lead_wall_ms(const struct engine *e) {
+    if (e->alone) return e->now.wall_ms;
     struct election_now now = now_of(e);
     uint64_t ceiling = election_ceiling_ms(&e->election, &now);
     return e->now.wall_ms < ceiling ? e->now.wall_ms : ceiling;
@@ -52,6 +56,55 @@ void lead_ask_round(struct engine *e) {
 
 static bool lacks_promise(const struct engine *e) { return election_leads(&e->election) && !e->returning && !engine_leads(e); }
 
+/* ---- writing without a majority ---- */
+
+#define ALONE_AFTER_US 3000000u /* without a leader for so long */
+
+bool lead_writes_alone(const struct engine *e) { return e->alone; }
+
+/* A node of a leaderless DC always does; one that finds no majority, where the cluster file says so. */
+static void look_whether_alone(struct engine *e) {
+    bool was = e->alone, leaderless = e->cluster->dcs[e->self_dc].leaderless;
+    if (e->leader != ELECTION_NOBODY && !leaderless) e->led_us = e->now.mono_us;
+    bool minority = e->cluster->minority_writes && e->now.mono_us - e->led_us >= ALONE_AFTER_US;
+    e->alone = !e->returning && (leaderless || (e->leader == ELECTION_NOBODY && minority));
+    if (was && !e->alone) requests_deposed(e);
+}
+
+/* ---- handing over (Ongaro 3.10) ---- */
+
+#define HAND_OVER_US 2000000u
+
+void engine_lead(struct call *c) {
+    struct engine *e = c->engine;
+    int node = cluster_find(e->cluster, c->argv[1]);
+    const char *dc = e->cluster->dcs[e->self_dc].name, *self = e->cluster->nodes[e->self].name;
+    if (node < 0 || e->cluster->nodes[node].dc != e->self_dc || !e->election.is_member[node])
+        reply_error(c->reply, "ERR expected a node of %s that votes there", dc);
+    else if (e->cluster->dcs[e->self_dc].leaderless)
+        reply_error(c->reply, "ERR %s has no leader: all its nodes take writes", dc);
+    else if ((uint32_t)node == e->leader)
+        reply_ok(c->reply);
+    else if (!e->is_leader)
+        reply_error(c->reply, "ERR %s does not lead %s: %s", self, dc,
+                    e->leader == ELECTION_NOBODY ? "nobody does" : e->cluster->nodes[e->leader].name);
+    else if (!link_reachable(e, (uint32_t)node))
+        reply_error(c->reply, "ERR %s cannot be reached from %s", e->cluster->nodes[node].name, self);
+    else {
+        e->hands_to = (uint32_t)node;
+        e->hands_until_us = e->now.mono_us + HAND_OVER_US;
+        reply_ok(c->reply);
+    }
+}
+
+/* The other one has all, and every write is answered: it may ask for votes. */
+static void hand_over(struct engine *e) {
+    if (!hands_over(e) || !e->is_leader || e->holders || !vv_includes(&e->links[e->hands_to].acked, &e->vv)) return;
+    struct message m = {.type = MESSAGE_LEAD};
+    m.lead.term = e->election.durable.term;
+    links_send(e, e->hands_to, &m);
+}
+
 /* Whatever followed from the leader that there was. */
 static void lead_changed(struct engine *e) {
     uint32_t leader = e->election.leader;
@@ -65,7 +118,11 @@ static void lead_changed(struct engine *e) {
         forward_leader_gone(e);
         e->leader = e->leaders[e->self_dc] = leader;
     }
-    if (was && !e->is_leader) requests_deposed(e);
+    if (was && !e->is_leader) {
+        e->hands_until_us = 0;
+        requests_deposed(e);
+    }
+    look_whether_alone(e);
     bool leads = engine_leads(e);
     if (leads && !e->led) handlers_sweep(e);
     if (leads && e->remotes_wait) requests_lead(e);
@@ -122,6 +179,7 @@ void lead_finish(struct engine *e) {
 void lead_tick(struct engine *e) {
     struct election_now now = now_of(e);
     look_for_admission(e);
+    hand_over(e);
     election_tick(&e->election, &now);
     lead_changed(e);
     if (lacks_promise(e) && e->now.mono_us - e->round_us >= ROUND_US) lead_ask_round(e);

@@ -263,12 +263,19 @@ static bool send_from_log(struct engine *e, uint32_t peer) {
     return true;
 }
 
+/* Where every node originates, events come back to whom they are from. */
+static bool is_its_own(const struct engine *e, uint32_t peer, origin_ref o) {
+    const struct cluster_node *n = &e->cluster->nodes[peer];
+    return e->cluster->dcs[n->dc].leaderless && n->dc == e->self_dc && e->links[peer].report_run == e->links[peer].peer_run &&
+           e->links[peer].report_incarnation == origins_get(e->origins, o)->incarnation;
+}
+
 /* One block from the tail; false: there is none. */
 static bool send_from_tail(struct engine *e, uint32_t peer) {
     struct served *s = &e->links[peer].served;
     while (s->position < e->tail.end) {
         const struct tail_block *b = tail_at(&e->tail, s->position++);
-        if (b->last <= vv_get(&s->sent, b->origin) || !in_scope(e, s, b->origin)) continue;
+        if (b->last <= vv_get(&s->sent, b->origin) || !in_scope(e, s, b->origin) || is_its_own(e, peer, b->origin)) continue;
         send_block(e, peer, b->origin, b->last, SLICE(b->bytes, b->n));
         return true;
     }

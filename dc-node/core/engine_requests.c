@@ -195,15 +195,15 @@ static void run(struct engine *e, struct session_entry *se, const struct slice *
     bool failed = s->multi_failed;
     const struct command *cmd = admit(e, se, argv, argc);
     if (!cmd) {
-        if (e->is_leader || s->remote || !forward_refused(e, se, argv, argc)) return;
+        if (e->is_leader || e->alone || s->remote || !forward_refused(e, se, argv, argc)) return;
         s->out.n = mark;
         s->multi_failed = failed;
         e->count.commands--;
         return;
     }
     if (forward_lost_transaction(se, cmd)) return;
-    if (!e->is_leader && !s->remote && forward_request(e, se, cmd, argv, argc)) return;
-    if (e->is_leader && !s->remote && writes_now(s, cmd, argv, argc) && !engine_leads(e)) { /* elected, but not yet ready */
+    if (!e->is_leader && !e->alone && !s->remote && forward_request(e, se, cmd, argv, argc)) return;
+    if (e->is_leader && !e->alone && !s->remote && writes_now(s, cmd, argv, argc) && !engine_leads(e)) { /* elected, but not yet ready */
         if (forward_wait(e, se, argv, argc)) return;
         struct reply reply = reply_to(se);
         forward_no_leader(e, &reply);
@@ -216,9 +216,15 @@ static void run(struct engine *e, struct session_entry *se, const struct slice *
         return;
     }
     txn_begin(&e->txn, e, engine_middle_ms(e), NULL); /* a clock that is ahead must not hide rows, or clear what it does not see */
+    struct txn_mark before = txn_mark(&e->txn);
     bool writes = writes_now(s, cmd, argv, argc), reads = (cmd->flags & CMD_READ) || s->multi;
     run_in_txn(e, se, cmd, argv, argc);
     ack_begin(e, se);
+    if (writes && ack_needs_majority(e, se)) {
+        txn_rollback(&e->txn, before);
+        s->out.n = mark;
+        forward_no_leader(e, &(struct reply){.out = &s->out, .protocol = s->protocol});
+    }
     struct dot dot = txn_commit(&e->txn);
     if (dot.n) s->last_write = dot;
     ack_note(e, se, dot, writes, reads);
@@ -416,7 +422,7 @@ static void flush_all_step(struct engine *e, struct session_entry *se) {
 static void look_at_wait(struct engine *e, struct session_entry *se) {
     struct session *s = &se->s;
     se->wait_mark = s->out.n;
-    if (s->wait == WAIT_JOB && inbox_writes(se) && !engine_leads(e)) {
+    if (s->wait == WAIT_JOB && inbox_writes(se) && !engine_leads(e) && !e->cluster->dcs[e->self_dc].leaderless) {
         if (e->is_leader) return; /* it goes on when it is ready */
         struct reply reply = reply_to(se);
         reply_error(&reply, "NOLEADER %s leads no longer: what was done up to here stays", e->cluster->nodes[e->self].name);

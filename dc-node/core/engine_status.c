@@ -114,6 +114,9 @@ static json_t *alarms(struct engine *e) {
         if (l->reports && l->clock_ahead_ms > (int64_t)e->cluster->clock_bound_ms)
             json_array_append_new(list, json_sprintf("the clock of %s is %" PRId64 " ms ahead of this node's", name, l->clock_ahead_ms));
     }
+    if (e->alone && !e->cluster->dcs[e->self_dc].leaderless)
+        json_array_append_new(list, json_sprintf("%s finds no majority of %s: it takes writes at level leader, which others may not have seen",
+                                                 e->cluster->nodes[e->self].name, e->cluster->dcs[e->self_dc].name));
     return_alarms(e, add_text, list);
     members_alarms(e, add_text, list);
     handlers_alarms(e, add_text, list);
@@ -137,7 +140,7 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "returning", json_boolean(e->returning));
     json_object_set_new(s, "leader", f.leader ? json_string(f.leader) : json_null());
     json_object_set_new(s, "term", number(e->election.durable.term));
-    json_object_set_new(s, "takes_writes", json_boolean(engine_leads(e)));
+    json_object_set_new(s, "takes_writes", json_boolean(engine_leads(e) || e->alone));
     json_object_set_new(s, "cluster", json_string(e->cluster->name));
     struct buf run = {0};
     if (e->own != ORIGIN_NONE) origin_format(origins_get(e->origins, e->own), &run);

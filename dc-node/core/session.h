@@ -67,6 +67,7 @@ void engine_explain(struct call *c);
 void engine_losses(struct call *c);
 void session_losses_off(struct call *c); /* as TRUCE.LOSSES OFF, without a reply */
 void engine_ack(struct call *c);         /* TRUCE.ACK */
+void engine_lead(struct call *c);        /* TRUCE.LEAD */
 void engine_read(struct call *c);        /* TRUCE.READ */
 void engine_log(struct call *c);         /* TRUCE.LOG: what the log still has */
 void engine_table(struct call *c);

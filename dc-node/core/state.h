@@ -196,6 +196,10 @@ struct engine {
     struct buf election_bytes;
     bool is_leader;           /* elected, though perhaps not ready */
     bool led;                 /* engine_leads() when it was last looked at */
+    bool alone;          /* takes writes though it does not lead */
+    uint64_t led_us;     /* when there was a leader last */
+    uint32_t hands_to;   /* until hands_until_us: to whom it hands over */
+    uint64_t hands_until_us;
     uint64_t round_wanted, round_confirmed;
     struct vv round_vv; /* what the leader had when it asked */
     struct session_entry *holders; /* whose replies wait */
@@ -474,6 +478,7 @@ void ack_begin(struct engine *e, struct session_entry *se);
 void ack_note(struct engine *e, struct session_entry *se, struct dot write, bool writes, bool reads);
 /* Its reply is out[mark..]. True: it waits, and was taken out. */
 bool ack_end(struct engine *e, struct session_entry *se, size_t mark, const struct remote_answer *remote);
+bool ack_needs_majority(const struct engine *e, const struct session_entry *se); /* and this node, which writes alone, has none */
 bool ack_holds(const struct session_entry *se);
 void ack_updates(struct engine *e);
 void ack_deposed(struct engine *e); /* nothing will be acknowledged any more */
@@ -542,6 +547,7 @@ void requests_deposed(struct engine *e);                      /* this node leads
 void requests_lead(struct engine *e);                         /* it takes writes from now on */
 void forward_leader_gone(struct engine *e);
 void lead_ask_round(struct engine *e);
+bool lead_writes_alone(const struct engine *e); /* a leaderless DC, or minority_writes: clients are served here, without a leader */
 
 /* ---- engine_members.c ---- */
 void members_create(struct engine *e);

@@ -140,3 +140,36 @@ Test(ack, failover,
         rig_close(r);
     }
 }
+
+Test(ack, minority_writes,
+     .description = "Where the cluster file says so, a node that finds no majority takes writes at level leader, and all of it meets again") {
+    struct rig *r = rig_open("us:2 eu:1 | \"minority_writes\": true");
+    EXPECT(r, "us-1", "SET a 1", "+OK");
+    world_kill(r->w, rig_node(r, "us-1"), CRASH_PROCESS);
+    rig_run(r, SECONDS(1));
+    EXPECT(r, "us-2", "SET a 2",
+           "-NOLEADER us-2 finds no majority of us, and takes writes at level leader alone (TRUCE.ACK leader): nothing was written");
+    EXPECT(r, "us-2", "GET a", "$1 1");
+    EXPECT(r, "us-2", "TRUCE.ACK leader", "+OK");
+    EXPECT(r, "us-2", "SET a 3", "+OK");
+    EXPECT_LIKE(rig_do(r, "us-2", "TRUCE.STATUS"), "us-2 finds no majority of us");
+    rig_run(r, SECONDS(3));
+    EXPECT(r, "eu-1", "GET a", "$1 3");
+    world_start(r->w, rig_node(r, "us-1"));
+    rig_run(r, SECONDS(3));
+    rig_settle(r);
+    EXPECT(r, "us-1", "GET a", "$1 3");
+    EXPECT(r, "us-2", "TRUCE.ACK majority", "+OK");
+    EXPECT(r, "us-2", "SET a 4", "+OK");
+    rig_close(r);
+}
+
+Test(ack, no_minority, .description = "Without minority_writes such a node says after a while that there is no leader") {
+    struct rig *r = rig_open("us:2");
+    EXPECT(r, "us-1", "SET a 1", "+OK");
+    world_kill(r->w, rig_node(r, "us-1"), CRASH_PROCESS);
+    rig_run(r, SECONDS(1));
+    EXPECT(r, "us-2", "TRUCE.ACK leader", "+OK");
+    EXPECT_LIKE(rig_do(r, "us-2", "SET a 3"), "-NOLEADER us has no leader that us-2 knows of: nothing was written");
+    rig_close(r);
+}

@@ -17,8 +17,9 @@ static void put_datacenters(struct buf *json, const char *shape, const char *end
     uint32_t port = 1;
     for (const char *p = shape; p < end && *p;) {
         size_t name = strcspn(p, ":");
-        unsigned nodes = (unsigned)strtoul(p + name + 1, NULL, 10);
-        buf_printf(json, "%s\"%.*s\":{\"nodes\":{", p == shape ? "" : ",", (int)name, p);
+        char *after;
+        unsigned nodes = (unsigned)strtoul(p + name + 1, &after, 10);
+        buf_printf(json, "%s\"%.*s\":{%s\"nodes\":{", p == shape ? "" : ",", (int)name, p, *after == '*' ? "\"leader\":\"none\"," : "");
         for (unsigned i = 1; i <= nodes; i++, port += 2)
             buf_printf(json, "%s\"%u\":{\"client\":\"h:%u\",\"peer\":\"h:%u\"}", i > 1 ? "," : "", i, port, port + 1);
         buf_text(json, "}}");

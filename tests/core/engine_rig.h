@@ -22,7 +22,8 @@ struct rig {
     uint64_t applied[NODES_MAX]; /* events, by node */
 };
 
-/* Shape: DCs with their numbers of nodes, and after '|' more keys of the cluster file: "us:2 eu:1 | \"fsync\": false". All nodes run and are linked.
+/* Shape: DCs with their numbers of nodes, and after '|' more keys of the cluster file: "us:2 eu:1 | \"fsync\": false"; "us:3*" is
+ * leaderless. All nodes run and are linked.
  * Tables are whole rows by lww where the keys do not say otherwise. */
 struct rig *rig_open(const char *shape);
 struct rig *rig_open_seeded(const char *shape, uint64_t seed);

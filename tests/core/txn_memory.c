@@ -315,6 +315,7 @@ void engine_conflicts(struct call *c) { reply_array(c->reply, 0); }
 void engine_resolve(struct call *c) { reply_error(c->reply, "ERR there are no conflicts here"); }
 void engine_explain(struct call *c) { reply_text(c->reply, ""); }
 void engine_read(struct call *c) { reply_ok(c->reply); }
+void engine_lead(struct call *c) { reply_ok(c->reply); }
 void engine_ack(struct call *c) { reply_ok(c->reply); }
 void engine_log(struct call *c) { reply_array(c->reply, 0); }
 void engine_losses(struct call *c) { reply_array(c->reply, 0); }

@@ -3,6 +3,7 @@
 /* What the engine answers wholly by itself: conflicts and the definitions that decide them, levels, members. */
 
 void cmd_truce_ack(struct call *c) { engine_ack(c); }
+void cmd_truce_lead(struct call *c) { engine_lead(c); }
 void cmd_truce_read(struct call *c) { engine_read(c); }
 void cmd_truce_conflicts(struct call *c) { engine_conflicts(c); }
 void cmd_truce_explain(struct call *c) { engine_explain(c); }

@@ -100,6 +100,7 @@
     X(truce_explain, "truce.explain", -2, R, 1, 1, 1, "truce", "Tells which versions, datacenters and policy made what a row reads as.") \
     X(truce_fault, "truce.fault", -1, CMD_ADMIN, 0, 0, 0, "truce", "Disturbs the links around this node.") \
     X(truce_handlers, "truce.handlers", -1, CMD_ADMIN, 0, 0, 0, "truce", "Lists the handlers that this node has; RELOAD looks for them again.") \
+    X(truce_lead, "truce.lead", 2, CMD_ADMIN | CMD_NO_MULTI, 0, 0, 0, "truce", "Hands the leadership of the datacenter over to another node.") \
     X(truce_log, "truce.log", -1, CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Tells the events that the log still has, in causal order.") \
     X(truce_losses, "truce.losses", -1, CMD_NO_MULTI, 0, 0, 0, "truce", "Tells a connection which of its writes lost: ON, OFF, or what has come.") \
     X(truce_mark, "truce.mark", -4, W | CMD_ADMIN, 0, 0, 0, "truce", "Says that an origin's clock was off for a range of its numbers.") \
