@@ -51,6 +51,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     e->links = xcalloc(NODES_MAX, sizeof *e->links);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) e->links[i].subscription = (uint32_t)prng_next(&e->prng) | 1;
     e->channel_ids = prng_next(&e->prng) >> 16;
+    e->question_ids = prng_next(&e->prng);
     e->catch_ups = xcalloc(NODES_MAX, sizeof *e->catch_ups);
     e->expiries_page = COLLECT_KEYS;
     e->flush_due_us = now.mono_us + FLUSH_AGE_US;
@@ -102,12 +103,13 @@ void engine_destroy(struct engine *e) {
     row_finish(&e->row);
     row_finish(&e->row_after);
     row_finish(&e->row_loaded);
+    row_finish(&e->row_told);
     row_news_finish(&e->news);
     delta_finish(&e->delta);
     rules_destroy(e->rules);
     txn_finish(&e->txn);
     origins_destroy(e->origins);
-    struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context, &e->owed};
+    struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context, &e->owed, &e->fetch};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) vv_finish(vectors[i]);
     for (uint32_t i = 0; i < e->log_marks_count; i++) vv_finish(&e->log_marks[i].vv);
     struct buf *bufs[] = {&e->row_bytes,       &e->body,     &e->text, &e->page,        &e->own_bodies, &e->loss_bytes,
@@ -210,6 +212,7 @@ static void clear_updates(struct engine *e) {
 
 static void tick(struct engine *e) {
     links_tick(e);
+    fetch_tick(e);
     return_tick(e);
     members_tick(e);
     lead_tick(e);
@@ -274,6 +277,7 @@ const struct engine_updates *engine_updates(struct engine *e) {
         forward_updates(e);
         requests_updates(e);
         handlers_updates(e);
+        recount_updates(e);
         e->ack_early_held = bug(e, BUG_ACK_EARLY) && !e->ack_early_held;
         if (!e->ack_early_held) engine_close_own_block(e);
         links_updates(e);
@@ -290,7 +294,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t engine_wake_us(const struct engine *e) {
     uint64_t wake = least(e->collect_due_us, least(links_wake_us(e), least(requests_wake_us(e), forward_wake_us(e))));
-    wake = least(wake, ack_wake_us(e));
+    wake = least(wake, least(ack_wake_us(e), recount_wake_us(e)));
     wake = least(wake, least(handlers_wake_us(e), lead_wake_us(e)));
     if (!e->rows.flushing && e->rows.dirty_count) wake = least(wake, e->flush_due_us);
     return wake;

@@ -52,16 +52,24 @@ bool engine_read_row(struct engine *e, struct slice key, const struct stored_row
     return !e->updates.fatal;
 }
 
-static bool is_definition(struct slice key) { return key.n > strlen(RULES_PREFIX) && memcmp(key.p, RULES_PREFIX, strlen(RULES_PREFIX)) == 0; }
+bool engine_is_definition(struct slice key) { return key.n > strlen(RULES_PREFIX) && memcmp(key.p, RULES_PREFIX, strlen(RULES_PREFIX)) == 0; }
 
 static void put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct row *r) {
     struct row_facts before = old ? old->facts : (struct row_facts){0}, after = describe(e, key, r);
+    if (e->rows_noted) rows_note(e, hash, key, &before, &after);
     buf_clear(&e->row_bytes);
     buf_clear(&e->absent);
     if (r->cells_count) row_encode(r, e->origins, &e->row_bytes);
     rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes))->facts = after; /* old, and what r borrows from it, may be gone now */
     e->digest += after.digest - before.digest;
-    if (!is_definition(key)) e->live_rows += (uint64_t)after.live - (uint64_t)before.live;
+    if (!engine_is_definition(key)) e->live_rows += (uint64_t)after.live - (uint64_t)before.live;
+}
+
+struct stored_row *engine_put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct row *r,
+                                  const struct dot *by) {
+    (void)by;
+    put_row(e, hash, key, old, r);
+    return rows_peek(&e->rows, hash, key);
 }
 
 /* ---- one event ---- */
@@ -103,7 +111,7 @@ static void apply_change(struct engine *e, const struct event *ev, const struct 
     put_row(e, hash, c->key, old, after);
     if (open) handlers_consider(e, c->key);
     if (c->op == CHANGE_RECORD && !replay) handlers_recorded(e, c->key, c->content);
-    if (is_definition(c->key)) rules_follow(e, c->key);
+    if (engine_is_definition(c->key)) rules_follow(e, c->key);
 }
 
 static void note_moved(struct engine *e, origin_ref o, struct source *src) {

@@ -85,6 +85,7 @@ static bool is(const struct command *cmd, const char *name) { return strcmp(cmd-
 bool forward_lost_transaction(struct session_entry *se, const struct command *cmd) {
     struct reply reply = reply_to(se);
     if (!se->pinned_lost || under_way(se)) return false;
+    if (is(cmd, "reset") || is(cmd, "quit")) se->pinned_lost = false; /* a leader's own client has it too */
     if (is(cmd, "multi"))
         reply_ok(&reply);
     else if (is(cmd, "exec"))

@@ -433,8 +433,8 @@ static void take_frame(struct engine *e, uint32_t peer, struct slice frame) {
     case MESSAGE_VOTE:
     case MESSAGE_VOTED:
     case MESSAGE_LEAD: lead_take(e, peer, &m); break;
-    case MESSAGE_ROW_ASK:
-    case MESSAGE_ROW_TOLD: break;
+    case MESSAGE_ROW_ASK: tell_ask(e, peer, &m); break;
+    case MESSAGE_ROW_TOLD: ask_take_told(e, peer, &m); break;
     }
     message_finish(&m);
 }

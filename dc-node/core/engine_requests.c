@@ -32,6 +32,7 @@ void session_discard(struct session *s) {
 void session_destroy(struct session_entry *se) {
     session_discard(&se->s);
     inbox_job_finish(se);
+    rows_job_finish(se);
     free(se->s.queue);
     free(se->s.watches);
     free(se->deliver);
@@ -215,6 +216,13 @@ static void run(struct engine *e, struct session_entry *se, const struct slice *
         queue(e, se, cmd, argv, argc);
         return;
     }
+    if (quorum_read(e, se, cmd, argv, argc)) return;
+    request_carry_out(e, se, cmd, argv, argc);
+}
+
+void request_carry_out(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
+    struct session *s = &se->s;
+    size_t mark = s->out.n;
     txn_begin(&e->txn, e, engine_middle_ms(e), NULL); /* a clock that is ahead must not hide rows, or clear what it does not see */
     struct txn_mark before = txn_mark(&e->txn);
     bool writes = writes_now(s, cmd, argv, argc), reads = (cmd->flags & CMD_READ) || s->multi;
@@ -422,6 +430,10 @@ static void flush_all_step(struct engine *e, struct session_entry *se) {
 static void look_at_wait(struct engine *e, struct session_entry *se) {
     struct session *s = &se->s;
     se->wait_mark = s->out.n;
+    if (s->wait == WAIT_ROWS) {
+        if (rows_job_step(se)) unblock(e, se);
+        return;
+    }
     if (s->wait == WAIT_JOB && inbox_writes(se) && !engine_leads(e) && !e->cluster->dcs[e->self_dc].leaderless) {
         if (e->is_leader) return; /* it goes on when it is ready */
         struct reply reply = reply_to(se);
@@ -452,6 +464,7 @@ static void look_at_waits(struct engine *e) {
 void requests_tick(struct engine *e) { look_at_waits(e); }
 
 static uint64_t wake_of(const struct engine *e, const struct session *s) {
+    if (s->wait == WAIT_ROWS) return rows_job_wake_us((const struct session_entry *)s);
     if (s->wait == WAIT_JOB && !e->updates.refuse_requests) return e->now.mono_us;
     return s->wait != WAIT_NOTHING && s->wait_deadline_us ? s->wait_deadline_us : UINT64_MAX;
 }

@@ -30,7 +30,7 @@ struct session {
     uint32_t watches_count, watches_cap;
     struct buf out; /* replies not yet handed to the host */
     /* The rest belongs to engine_requests.c. */
-    enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_TOKEN, WAIT_JOB } wait;
+    enum { WAIT_NOTHING, WAIT_REPLICAS, WAIT_TOKEN, WAIT_JOB, WAIT_ROWS } wait;
     uint64_t wait_deadline_us; /* 0: none */
     uint32_t wait_replicas;    /* TOKEN: other DCs */
     struct buf wait_token;
@@ -74,6 +74,8 @@ void engine_table(struct call *c);
 void engine_priority(struct call *c);
 void engine_mark(struct call *c);
 void engine_members(struct call *c); /* TRUCE.MEMBERS */
+void engine_verify(struct call *c);  /* TRUCE.VERIFY, TRUCE.REPAIR: all replicas of a row */
+void engine_repair(struct call *c);
 /* TRUCE.CONTEXT key, TRUCE.SIBLINGS key, TRUCE.WITH context command...: the whole replies (DESIGN, section 5). */
 void engine_reply_context(struct call *c);
 void engine_reply_siblings(struct call *c);

@@ -132,6 +132,7 @@ struct session_entry {
     uint64_t job_kept; /* rows that could not be deleted, and why not the last of them */
     char job_why[256];
     struct inbox_job *inbox_job;   /* TRUCE.CONFLICTS COUNT, RESOLVE: instead of FLUSHALL */
+    struct rows_job *rows_job;     /* WAIT_ROWS */
     struct loss_watch *loss_watch; /* TRUCE.LOSSES ON */
     UT_hash_handle hh, hh_channel;
 };
@@ -302,6 +303,23 @@ struct engine {
     } history[64];
     uint32_t history_next;
 
+    /* questions about rows (asking.h: engine_ask.c, engine_tell.c, engine_quorum.c) */
+    struct question *questions; /* by id */
+    uint64_t question_ids;
+    struct row row_told; /* scratch */
+    bool rows_noted;     /* changes of rows are told to rows_note() */
+    struct watched_row { /* by hash: has no event changed it since it was asked for? */
+        uint64_t ask, hash;
+        bool stands;
+    } watched;
+    struct recount { /* of the digest, from the rows of hashes below `next` and what has become of them since */
+        bool active;
+        uint64_t next, digest, live, was, live_was;
+    } recount;
+    const struct overlay *overlay; /* rows that a command reads instead of this node's, while it runs */
+    struct vv fetch;               /* known elsewhere, and lacked in a quorum read here */
+    uint64_t fetch_us, fetch_since_us;
+
     /* updates under construction */
     struct engine_updates updates;
     size_t answers_cap, unblocked_cap, out_cap, drops_cap;
@@ -438,6 +456,8 @@ uint64_t requests_wake_us(const struct engine *e);
 void requests_finish(struct engine *e);
 /* One request of a session that is free, at this node. */
 void request_run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc);
+/* Its command itself, and the reply. */
+void request_carry_out(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc);
 /* Goes on with the stash when the session has become free. */
 void request_resume(struct engine *e, struct session_entry *se);
 void session_touch_out(struct engine *e, struct session_entry *se); /* replies are there to hand over */
@@ -489,6 +509,26 @@ uint64_t ack_wake_us(const struct engine *e);
 /* After a write under a context: more siblings than the cap would be there, or more unseen ones than an event can name, or a row of its table's
  * former form would go unseen. Then the reply from `mark` on becomes the error. */
 void refuse_context(struct call *c, const struct vv *context, size_t mark);
+
+/* ---- engine_ask.c: jobs of sessions that ask about rows ---- */
+void ask_take_told(struct engine *e, uint32_t peer, const struct message *m);
+bool rows_job_step(struct session_entry *se); /* true: it is done, and answered */
+void rows_job_finish(struct session_entry *se);
+uint64_t rows_job_wake_us(const struct session_entry *se);
+/* ---- engine_tell.c ---- */
+void tell_ask(struct engine *e, uint32_t peer, const struct message *m);
+void rows_note(struct engine *e, uint64_t hash, struct slice key, const struct row_facts *before, const struct row_facts *after); /* a row changes */
+void recount_begin(struct engine *e);
+void recount_updates(struct engine *e);
+uint64_t recount_wake_us(const struct engine *e);
+/* ---- engine_quorum.c ---- */
+/* A read of a session that wants a quorum: it waits for answers, or was refused. False: it is none. */
+bool quorum_read(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc);
+const struct stored_row *quorum_row(const struct engine *e, uint64_t hash, struct slice key); /* of e->overlay */
+void quorum_fetch(struct engine *e, const struct vv *vv);                                     /* somebody has this */
+void fetch_tick(struct engine *e);
+/* ---- engine_repair.c ---- */
+void repair_digest(struct call *c);
 
 /* ---- engine_conflicts.c ---- */
 /* One step of a session's COUNT or RESOLVE; true: it is done, and answered. */

@@ -87,7 +87,7 @@ static struct txn_row *find(const struct txn *t, uint64_t hash, struct slice key
 }
 
 static struct slice view_below(struct txn *t, uint64_t hash, struct slice key) {
-    const struct stored_row *row = engine_get_row(t->engine, hash, key);
+    const struct stored_row *row = t->engine->overlay ? quorum_row(t->engine, hash, key) : engine_get_row(t->engine, hash, key);
     if (!row || !row->facts.live) return SLICE(NULL, 0);
     return engine_view(t->engine, row, t->now_ms, new_view(t));
 }

@@ -324,6 +324,8 @@ void engine_table(struct call *c) { reply_array(c->reply, 0); }
 void engine_priority(struct call *c) { reply_integer(c->reply, 0); }
 void engine_mark(struct call *c) { reply_ok(c->reply); }
 void engine_members(struct call *c) { reply_ok(c->reply); }
+void engine_verify(struct call *c) { reply_array(c->reply, 0); }
+void engine_repair(struct call *c) { reply_array(c->reply, 0); }
 void engine_reply_context(struct call *c) { reply_text(c->reply, "-"); }
 void engine_reply_handlers(struct call *c) { reply_array(c->reply, 0); }
 void engine_reply_siblings(struct call *c) { reply_array(c->reply, 0); }

@@ -12,8 +12,10 @@ void cmd_truce_losses(struct call *c) { engine_losses(c); }
 void cmd_truce_mark(struct call *c) { engine_mark(c); }
 void cmd_truce_members(struct call *c) { engine_members(c); }
 void cmd_truce_priority(struct call *c) { engine_priority(c); }
+void cmd_truce_repair(struct call *c) { engine_repair(c); }
 void cmd_truce_resolve(struct call *c) { engine_resolve(c); }
 void cmd_truce_table(struct call *c) { engine_table(c); }
+void cmd_truce_verify(struct call *c) { engine_verify(c); }
 
 /* Commands of which some forms write: those go to the leader. */
 bool command_writes(const struct command *cmd, const struct slice *argv, uint32_t argc) {

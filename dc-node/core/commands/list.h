@@ -107,11 +107,13 @@
     X(truce_members, "truce.members", -1, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Lists the nodes of the cluster, adds one, removes one.") \
     X(truce_priority, "truce.priority", -2, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Shows or sets a datacenter's priority.") \
     X(truce_read, "truce.read", -1, 0, 0, 0, 0, "truce", "Shows or sets what this connection's reads are worth.") \
+    X(truce_repair, "truce.repair", -2, CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Makes a row that differs between nodes what it is on most.") \
     X(truce_resolve, "truce.resolve", -5, W | CMD_NO_MULTI, 1, 1, 1, "truce", "Runs a command that settles a conflict, from the context seen.") \
     X(truce_siblings, "truce.siblings", 2, R | F, 1, 1, 1, "truce", "Lists the siblings of a row, and the context that covers them.") \
     X(truce_status, "truce.status", 1, 0, 0, 0, 0, "truce", "Tells the whole state of this node, as JSON.") \
     X(truce_table, "truce.table", -2, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Shows or sets what settles a table's conflicts.") \
     X(truce_token, "truce.token", 1, 0, 0, 0, 0, "truce", "The session's version vector as text.") \
+    X(truce_verify, "truce.verify", -1, CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Compares all replicas while writes go on, a page at a time.") \
     X(truce_wait, "truce.wait", -3, CMD_NO_MULTI, 0, 0, 0, "truce", "Waits until what a token covers is here, and in so many other datacenters.") \
     X(truce_with, "truce.with", -4, W, 3, 3, 1, "truce", "Runs a command that writes as one that has seen just what the context covers.") \
     X(ttl, "ttl", 2, R | F, 1, 1, 1, "generic", "Tells how long a row still lasts, in seconds.") \

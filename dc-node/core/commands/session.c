@@ -139,6 +139,7 @@ void cmd_reset(struct call *c) {
     s->multi = s->multi_failed = false;
     s->protocol = c->reply->protocol = 2;
     s->name[0] = 0;
+    s->read_level = READ_LOCAL;
     s->authenticated = !*cluster_of(c)->password;
     reply_simple(c->reply, "RESET");
 }
