@@ -30,8 +30,11 @@ bool verb_takes(const struct verb *v, const char *option) {
 }
 
 const struct verb *verb_find(const char *name) {
-    for (int i = 0; i < verbs_count; i++)
-        if (strcmp(verbs[i].name, name) == 0) return &verbs[i];
+    for (int i = 0; i < verbs_count; i++) {
+        char own[32];
+        option_name(verbs[i].name, own);
+        if (strcmp(own, name) == 0) return &verbs[i];
+    }
     return NULL;
 }
 
@@ -79,7 +82,7 @@ static bool check_options(const struct args *a, char why[static 256]) {
         memcpy(&value, (const char *)a + fields[f].offset, sizeof value);
         option_name(fields[f].name, name);
         if (value == NULL || verb_takes(v, name)) continue;
-        snprintf(why, 256, "%s takes no --%s", v->name, name);
+        snprintf(why, 256, "%.100s takes no --%s", a->verb, name);
         return false;
     }
     return true;

@@ -17,6 +17,10 @@ struct run;
     X(start, "NODE... | '*'", "", "start nodes that are not running, under the cuts that are still ordered")                                         \
     X(pause, "NODE...", "", "stop the process where it is (SIGSTOP)")                                                                                \
     X(resume, "NODE...", "", "let it go on (SIGCONT)")                                                                                               \
+    X(add_node, "DC", "", "one more node for a DC; it takes what the others have, and is a member then, without a pause for anybody")              \
+    X(add_dc, "NAME", "nodes", "one more DC, with --nodes nodes (default 1)")                                                                        \
+    X(remove_node, "NODE", "force", "take a node out, with all that it has; one that is dead only with --force")                                     \
+    X(remove_dc, "DC", "force", "take a whole DC out")                                                                                               \
     X(wipe, "NODE", "", "empty the data directory of a node that does not run; it takes everything from the others when it starts")                  \
     X(backup, "NODE NAME", "", "copy its data directory under this name; a node that runs stands still meanwhile")                                   \
     X(restore, "NODE NAME", "", "put this copy back, while the node does not run; it takes the rest from the others when it starts")                 \
@@ -57,7 +61,7 @@ struct run;
     X(settings, true, "JSON", "the table's settings, as the handler gets them (default {})")                                                         \
     X(recorded, true, "FILE", "check it on these conflicts too: what `truce conflicts export` writes, and what they expect")                         \
     X(into, true, "D", "the directory of handlers (default: that of the cluster in --dir)")                                                          \
-    X(force, false, "", "also what the admission check did not admit")                                                                               \
+    X(force, false, "", "also what the admission check did not admit; remove also what is dead")                                                                               \
     X(all, false, "", "closed conflicts too")                                                                                                        \
     X(at, true, "DC|NODE", "ask there (default: the first that answers)")                                                                            \
     X(take, true, "DC|DOT", "resolve with the version of this datacenter, or of this dot")                                                           \
@@ -97,7 +101,7 @@ struct args {
 };
 
 struct verb {
-    const char *name, *arguments, *options, *doc;
+    const char *name /* add_node is add-node on the command line: option_name() */, *arguments, *options, *doc;
     int (*run)(struct run *r);
 };
 extern const struct verb verbs[];
@@ -107,6 +111,6 @@ extern const int verbs_count;
  * follows `--` is never an option. */
 bool args_parse(int argc, char **argv, struct args *ret, char ret_why[static 256]);
 const struct verb *verb_find(const char *name); /* NULL: none */
-/* The option's own name on the command line: port_base is --port-base. */
+/* The name of an option or a verb on the command line: port_base is --port-base. */
 void option_name(const char *field, char ret[static 32]);
 bool verb_takes(const struct verb *v, const char *option);

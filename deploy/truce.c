@@ -68,7 +68,9 @@ static void print_option(const struct option_doc *o) {
 }
 
 static void print_verb(const struct verb *v) {
-    printf("  truce %s%s%s\n      %s\n", v->name, *v->arguments ? " " : "", v->arguments, v->doc);
+    char verb[32];
+    option_name(v->name, verb);
+    printf("  truce %s%s%s\n      %s\n", verb, *v->arguments ? " " : "", v->arguments, v->doc);
     for (size_t i = OPTIONS_OF_ALL; i < sizeof option_docs / sizeof option_docs[0]; i++) {
         char name[32];
         option_name(option_docs[i].name, name);
@@ -82,7 +84,9 @@ int verb_help(struct run *r) {
     json_t *list = json_array();
     for (int i = 0; i < verbs_count; i++) {
         if (one != NULL && one != &verbs[i]) continue;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "verb", verbs[i].name, "arguments", verbs[i].arguments, "does", verbs[i].doc));
+        char name[32];
+        option_name(verbs[i].name, name);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "verb", name, "arguments", verbs[i].arguments, "does", verbs[i].doc));
         if (!r->args.json) print_verb(&verbs[i]);
     }
     json_object_set_new(r->json, "verbs", list);

@@ -67,13 +67,18 @@ static void look_whether_alone(struct engine *e) {
     bool was = e->alone, leaderless = e->cluster->dcs[e->self_dc].leaderless;
     if (e->leader != ELECTION_NOBODY && !leaderless) e->led_us = e->now.mono_us;
     bool minority = e->cluster->minority_writes && e->now.mono_us - e->led_us >= ALONE_AFTER_US;
-    e->alone = !e->returning && (leaderless || (e->leader == ELECTION_NOBODY && minority));
+    e->alone = !e->returning && cluster_is_member(e->cluster, e->self) && (leaderless || (e->leader == ELECTION_NOBODY && minority));
     if (was && !e->alone) requests_deposed(e);
 }
 
 /* ---- handing over (Ongaro 3.10) ---- */
 
 #define HAND_OVER_US 2000000u
+
+void lead_hand_over(struct engine *e, uint32_t to) {
+    e->hands_to = to;
+    e->hands_until_us = e->now.mono_us + HAND_OVER_US;
+}
 
 void engine_lead(struct call *c) {
     struct engine *e = c->engine;
@@ -91,8 +96,7 @@ void engine_lead(struct call *c) {
     else if (!link_reachable(e, (uint32_t)node))
         reply_error(c->reply, "ERR %s cannot be reached from %s", e->cluster->nodes[node].name, self);
     else {
-        e->hands_to = (uint32_t)node;
-        e->hands_until_us = e->now.mono_us + HAND_OVER_US;
+        lead_hand_over(e, (uint32_t)node);
         reply_ok(c->reply);
     }
 }

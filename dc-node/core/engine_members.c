@@ -16,7 +16,8 @@
 #include "state.h"
 #include <stdio.h>
 
-#define REMOVED_LINGER_US 2000000u /* a node that was removed may still learn of it for so long */
+#define REMOVED_LINGER_US   2000000u /* a node that was removed may still learn of it for so long */
+#define REMOVED_PATIENCE_US 3000000u /* reports that say so may take so long before it is said */
 
 const struct cluster *engine_cluster(const struct engine *e) { return e->cluster; }
 
@@ -178,13 +179,14 @@ static bool has_majority(const struct engine *e, const bool *voters, const struc
         const struct link *l = &e->links[i];
         if (!voters[i]) continue;
         all++;
-        have += i == e->self || (l->term == engine_term(e) && vv_includes(&l->on_disk, v));
+        have += i == e->self || (l->acked_term == engine_term(e) && vv_includes(&l->acked, v));
     }
     return all == 0 || have >= all / 2 + 1;
 }
 
 static void look_at_voters(struct engine *e) {
-    if (!vv_empty(&e->voters_change) && (!has_majority(e, e->voters_before, &e->voters_change) || !has_majority(e, e->voters_now, &e->voters_change))) return;
+    if (!vv_empty(&e->voters_change) && (!has_majority(e, e->voters_before, &e->voters_change) || !has_majority(e, e->voters_now, &e->voters_change)))
+        return;
     vv_clear(&e->voters_change);
     memcpy(e->voters_before, e->voters_now, sizeof e->voters_before);
 }
@@ -278,7 +280,8 @@ void members_alarms(struct engine *e, void (*each)(void *arg, const char *text),
         buf_clear(&text);
         if (i == e->self && n->standing == STANDING_REMOVED)
             buf_printf(&text, "%s was removed from the cluster: it takes no commands, and can be ended", n->name);
-        else if (i != e->self && n->standing == STANDING_REMOVED && !e->member[i].gone)
+        else if (i != e->self && n->standing == STANDING_REMOVED && !e->member[i].gone &&
+                 e->now.mono_us - e->member[i].removed_us > REMOVED_PATIENCE_US)
             buf_printf(&text, "%s was removed, and some nodes have not said yet that they know: until then nothing more is collected", n->name);
         if (!text.n) continue;
         buf_u8(&text, 0);

@@ -62,7 +62,8 @@ static bool is_ours(const struct engine *e, uint32_t node) {
 /* It has what the others had, and they go by a report of it. */
 static bool has_joined(const struct engine *e, uint32_t node) {
     const struct link *l = &e->links[node];
-    return link_reachable(e, node) && l->reports && l->report_run == l->peer_run && !l->is_returning && !l->owes &&
+    bool votes = e->cluster->nodes[node].dc != e->self_dc || l->acked_term == engine_term(e); /* it is admitted: nobody has to wait for its votes */
+    return votes && link_reachable(e, node) && l->reports && l->report_run == l->peer_run && !l->is_returning && !l->owes &&
            vv_includes(&l->report, &e->member[node].row);
 }
 
@@ -168,6 +169,20 @@ static void add(struct call *c) {
 
 /* ---- TRUCE.MEMBERS REMOVE node|dc [FORCE] ---- */
 
+/* To whoever has most. */
+static void hand_over(struct call *c) {
+    struct engine *e = c->engine;
+    int best = -1;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        const struct link *l = &e->links[i];
+        if (i == e->self || !cluster_member_of(e->cluster, i, e->self_dc) || !link_reachable(e, i) || l->acked_term != engine_term(e)) continue;
+        if (best < 0 || vv_includes(&l->acked, &e->links[best].acked)) best = (int)i;
+    }
+    if (best >= 0) lead_hand_over(e, (uint32_t)best);
+    reply_error(c->reply, "BUSY %s leads %s, and has to hand over first: try again", e->cluster->nodes[e->self].name,
+                e->cluster->dcs[e->self_dc].name);
+}
+
 static bool take_away(struct call *c, uint32_t node, bool force) {
     struct engine *e = c->engine;
     struct change_of_node change = change_of(e, node, force ? STANDING_REMOVED : STANDING_LEAVING);
@@ -214,6 +229,8 @@ static bool may_remove(struct call *c, uint32_t node, bool force) {
         reply_error(c->reply, "ERR a node of %s is removed at the leader of %s", dc, dc);
     else if (n->standing == STANDING_MEMBER && !force && refuse_busy(c, n->dc))
         return false;
+    else if (node == e->self)
+        hand_over(c);
     else if (n->standing == STANDING_MEMBER && !members_may_change(e))
         reply_error(c->reply, "BUSY a majority of %s does not know yet of the change before, or of this leader: try again", dc);
     else

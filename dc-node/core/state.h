@@ -579,6 +579,7 @@ void lead_take(struct engine *e, uint32_t from, const struct message *m); /* VOT
 void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *m);
 void lead_fill_heartbeat(struct engine *e, struct message *m);
 void lead_lost(struct engine *e, uint32_t peer);
+void lead_hand_over(struct engine *e, uint32_t to); /* once that member has all that this leader has; writes wait meanwhile, for 2 s at most */
 void lead_take_members(struct engine *e); /* who votes in this DC has changed: e->voters_now */
 void lead_lost_disk(struct engine *e); /* its disk lacks what it had: it stays out of votes until it is admitted again */
 bool lead_record(struct engine *e, struct named_record *ret); /* true: to be committed */

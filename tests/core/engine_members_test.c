@@ -47,6 +47,7 @@ Test(members, node_joins, .description = "A node that is added takes what there 
         write_some(r, "eu-1", i + 1000, 10);
         rig_run(r, MS(300));
     }
+    rig_run(r, SECONDS(4));
     rig_settle(r);
     expect_standing(r, "us-3", "member");
     EXPECT(r, "us-3", "GET k7", "$2 v7");
@@ -155,7 +156,7 @@ Test(members, leader_leaves, .description = "A leader that is removed leaves its
     const char *leader = r->cluster.nodes[engine_leader(rig_engine(r, "us-1"))].name;
     const char *other = strcmp(leader, "us-2") == 0 ? "us-3" : "us-2";
     write_some(r, leader, 0, 20);
-    remove_and_wait(r, leader, leader);
+    remove_and_wait(r, other, leader);
     rig_run(r, SECONDS(5));
     expect_standing(r, leader, "removed");
     EXPECT(r, other, "GET k19", "$3 v19");

@@ -110,7 +110,11 @@ class Cluster:
         return [f"{dc}-{i}" for dc in self.dcs for i in range(1, self.nodes_each + 1)]
 
     def port(self, node):
-        return self.port_base + 1 + self.nodes.index(node)
+        if node in self.nodes:
+            return self.port_base + 1 + self.nodes.index(node)
+        dc, number = node.rsplit("-", 1)  # one that came later
+        with open(os.path.join(self.dir, "cluster.json"), encoding="utf-8") as f:
+            return int(json.load(f)["datacenters"][dc]["nodes"][number]["client"].rsplit(":", 1)[1])
 
     def peer_port(self, node):
         return self.port(node) + 100
