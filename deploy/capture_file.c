@@ -32,7 +32,7 @@ static json_t *tables_of(struct capture *c, const json_t *from) {
 }
 
 bool capture_head(struct capture *c, const struct local *l, const char *title, json_t *file, struct buf *why) {
-    static const char *const kept[] = {"clock_bound_ms", "siblings_max", "journal"};
+    static const char *const kept[] = {"clock_bound_ms", "siblings_max", "journal", "topology", "home"};
     char *path = local_path(l, "cluster.json");
     json_error_t error;
     json_t *cluster = json_load_file(path, JSON_REJECT_DUPLICATES, &error), *settings = json_object();

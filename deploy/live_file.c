@@ -43,6 +43,18 @@ static void add_tables(json_t *file, const struct cluster *c) {
     json_object_set_new(file, "tables", tables);
 }
 
+static void add_ways(json_t *file, const struct cluster *c) {
+    json_t *homes = json_object();
+    for (uint32_t i = 0; i < c->homes_count; i++) {
+        const struct cluster_home *h = &c->homes[i];
+        json_object_set_new(homes, h->prefix, json_pack("{s:s, s:s}", "dc", c->dcs[h->dc].name, "when_cut", h->writes_when_cut ? "write" : "refuse"));
+    }
+    if (c->homes_count) json_object_set(file, "home", homes);
+    json_decref(homes);
+    if (c->topology == TOPOLOGY_RING) json_object_set_new(file, "topology", json_string(topology_name(c->topology)));
+    if (c->topology == TOPOLOGY_STAR) json_object_set_new(file, "topology", json_pack("{s:s}", "star", c->dcs[c->hub].name));
+}
+
 /* They were admitted, or forced, when the scenario was read. */
 static void add_handlers(json_t *file, const struct live *l) {
     json_t *forced = json_array();
@@ -66,6 +78,7 @@ static json_t *cluster_json(const struct live *l) {
     if (c->password[0]) json_object_set_new(file, "password", json_string(c->password));
     if (c->secret[0]) json_object_set_new(file, "secret", json_string(c->secret));
     add_tables(file, c);
+    add_ways(file, c);
     add_handlers(file, l);
     return file;
 }

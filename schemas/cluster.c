@@ -399,6 +399,81 @@ static bool load_journal(struct loader *l, const json_t *root) {
     return ok;
 }
 
+/* ---- ways between datacenters ---- */
+/* The name of a datacenter of this file. */
+static bool load_dc_name(struct loader *l, const char *place, const json_t *object, const char *key, uint32_t *into) {
+    const json_t *v = json_object_get(object, key);
+    char here[PLACE_MAX];
+    int dc = json_is_string(v) ? cluster_find_dc(l->c, slice_text(json_string_value(v))) : -1;
+    if (dc < 0) return wrong(l, within(here, place, key), "one of the datacenters", v);
+    *into = (uint32_t)dc;
+    return true;
+}
+
+static bool load_topology(struct loader *l, const json_t *root) {
+    static const char *const keys[] = {"star"};
+    const json_t *v = json_object_get(root, "topology");
+    const char *text = json_is_string(v) ? json_string_value(v) : "";
+    if (v == NULL || strcmp(text, "all") == 0) return true;
+    l->c->topology = strcmp(text, "ring") == 0 ? TOPOLOGY_RING : TOPOLOGY_STAR;
+    if (l->c->topology == TOPOLOGY_RING) return true;
+    if (!json_is_object(v)) return wrong(l, "topology", "\"all\", \"ring\", or {\"star\": DATACENTER}", v);
+    return NO_OTHER_KEYS(l, "topology", v, keys) && load_dc_name(l, "topology", v, "star", &l->c->hub);
+}
+
+static bool load_prefix(struct loader *l, const char *key, struct cluster_home *h) {
+    size_t n = strlen(key);
+    bool table = strchr(key, ':') == NULL;
+    char shown[PLACE_MAX];
+    if (n == 0 || n > HOME_PREFIX_BYTES_MAX || (table && !name_allowed(slice_text(key))))
+        return wrong_because(l, "home", "tables, or beginnings of keys with a colon in them, of at most 255 bytes", "the key \"%s\"",
+                             within(shown, "", key));
+    memcpy(h->prefix, key, n);
+    if (table) h->prefix[n++] = ':';
+    h->prefix[n] = '\0';
+    for (uint32_t i = 0; i < l->c->homes_count; i++)
+        if (strcmp(l->c->homes[i].prefix, h->prefix) == 0) return wrong_because(l, "home", "each table once", "\"%s\" twice", within(shown, "", key));
+    return true;
+}
+
+static bool load_home(struct loader *l, const char *key, const json_t *v) {
+    static const char *const keys[] = {"dc", "when_cut"};
+    struct cluster *c = l->c;
+    char here[PLACE_MAX], there[PLACE_MAX];
+    struct cluster_home h = {0};
+    if (c->homes_count == HOMES_MAX) return wrong_because(l, "home", "at most 256 entries", "more");
+    if (!load_prefix(l, key, &h)) return false;
+    within(here, "home", key);
+    if (!json_is_object(v)) return wrong(l, here, "an object with dc", v);
+    if (!NO_OTHER_KEYS(l, here, v, keys) || !load_dc_name(l, here, v, "dc", &h.dc)) return false;
+    const json_t *when_cut = json_object_get(v, "when_cut");
+    const char *text = json_is_string(when_cut) ? json_string_value(when_cut) : "";
+    h.writes_when_cut = strcmp(text, "write") == 0;
+    if (when_cut != NULL && !h.writes_when_cut && strcmp(text, "refuse") != 0)
+        return wrong(l, within(there, here, "when_cut"), "\"refuse\" or \"write\"", when_cut);
+    c->homes[c->homes_count++] = h;
+    return true;
+}
+
+static int compare_homes(const void *a, const void *b) {
+    const char *x = ((const struct cluster_home *)a)->prefix, *y = ((const struct cluster_home *)b)->prefix;
+    size_t n = strlen(x), m = strlen(y);
+    return n != m ? (n < m) - (n > m) : strcmp(x, y);
+}
+
+static bool load_homes(struct loader *l, const json_t *root) {
+    const json_t *homes = json_object_get(root, "home");
+    if (homes == NULL) return true;
+    if (!json_is_object(homes)) return wrong(l, "home", "an object of tables, or beginnings of keys", homes);
+    size_t count;
+    const char **keys = sorted_keys(homes, &count);
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) ok = load_home(l, keys[i], json_object_get(homes, keys[i]));
+    free(keys);
+    qsort(l->c->homes, l->c->homes_count, sizeof *l->c->homes, compare_homes);
+    return ok;
+}
+
 static bool load_sizes(struct loader *l, const json_t *root) {
     struct cluster *c = l->c;
     int64_t clock_bound_ms = 500, memory_mb = 256, log_budget_mb = 1024, clients_max = 10000, siblings_max = 64;
@@ -416,9 +491,9 @@ static bool load_sizes(struct loader *l, const json_t *root) {
 }
 
 static bool load_root(struct loader *l, const json_t *root) {
-    static const char *const keys[] = {"cluster", "datacenters",    "tables",    "handlers",      "journal",     "password",    "secret",
-                                       "fsync",   "clock_bound_ms", "memory_mb", "log_budget_mb", "clients_max", "siblings_max",
-                                       "ack",     "minority_writes"};
+    static const char *const keys[] = {"cluster",      "datacenters", "tables",          "handlers",  "journal",       "password",
+                                       "secret",       "fsync",       "clock_bound_ms",  "memory_mb", "log_budget_mb", "clients_max",
+                                       "siblings_max", "ack",         "minority_writes", "topology",  "home"};
     if (!json_is_object(root)) return wrong(l, "", "an object with cluster and datacenters", root);
     l->c->fsync = true;
     l->c->ack = (struct ack){.level = ACK_MAJORITY};
@@ -426,7 +501,7 @@ static bool load_root(struct loader *l, const json_t *root) {
     return NO_OTHER_KEYS(l, "", root, keys) && load_name(l, root, "cluster", l->c->name) && load_dcs(l, root) && check_endpoints_differ(l) &&
            load_tables(l, root) && load_handlers(l, root) && load_journal(l, root) && load_secret(l, root, "password", l->c->password) &&
            load_secret(l, root, "secret", l->c->secret) && load_flag(l, root, "fsync", &l->c->fsync) && load_ack(l, "", root, &l->c->ack) &&
-           load_flag(l, root, "minority_writes", &l->c->minority_writes) && load_sizes(l, root);
+           load_flag(l, root, "minority_writes", &l->c->minority_writes) && load_sizes(l, root) && load_topology(l, root) && load_homes(l, root);
 }
 
 /* ---- what nodes must agree about ---- */
@@ -483,70 +558,4 @@ bool cluster_load(const char *path, struct cluster *ret, struct buf *why) {
     return ok;
 }
 
-/* ---- finding ---- */
-const struct ack *cluster_ack_of(const struct cluster *c, struct slice key) {
-    const uint8_t *colon = key.n ? memchr(key.p, ':', key.n) : NULL;
-    struct slice name = colon ? SLICE(key.p, (size_t)(colon - key.p)) : SLICE("", 0);
-    const struct cluster_table *found = &c->rest;
-    for (uint32_t i = 0; i < c->tables_count && name.n; i++)
-        if (slice_equal(slice_text(c->tables[i].name), name)) found = &c->tables[i];
-    return found->ack.level == ACK_DEFAULT ? &c->ack : &found->ack;
-}
-
-int cluster_find_dc(const struct cluster *c, struct slice dc) {
-    for (uint32_t i = 0; i < c->dcs_count; i++) {
-        if (slice_equal(slice_text(c->dcs[i].name), dc)) return (int)i;
-    }
-    return -1;
-}
-
-int cluster_find_node(const struct cluster *c, struct slice dc, uint16_t node) {
-    int at = cluster_find_dc(c, dc);
-    if (at < 0) return -1;
-    for (uint32_t i = 0; i < c->nodes_count; i++) {
-        if (c->nodes[i].dc == (uint32_t)at && c->nodes[i].node == node) return (int)i;
-    }
-    return -1;
-}
-
-int cluster_find(const struct cluster *c, struct slice node_name) {
-    char dc[NAME_LEN_MAX + 1];
-    uint16_t node;
-    return node_name_parse(node_name, dc, &node) ? cluster_find_node(c, slice_text(dc), node) : -1;
-}
-
-uint32_t cluster_first(const struct cluster *c, uint32_t dc) {
-    uint32_t first = NODES_MAX;
-    for (uint32_t i = 0; i < c->nodes_count; i++) {
-        if (!cluster_member_of(c, i, dc)) continue;
-        if (first == NODES_MAX || c->nodes[i].node < c->nodes[first].node) first = i;
-    }
-    return first;
-}
-
-/* ---- at run time ---- */
 bool endpoint_parse(struct slice text, char ret_host[static 256], uint16_t *ret_port) { return read_endpoint(text, ret_host, ret_port) == NULL; }
-
-void endpoint_format(const char *host, uint16_t port, struct buf *out) {
-    bool in_brackets = strchr(host, ':') != NULL;
-    buf_printf(out, "%s%s%s:%u", in_brackets ? "[" : "", host, in_brackets ? "]" : "", (unsigned)port);
-}
-
-const char *standing_name(enum standing s) {
-    static const char *const names[] = {
-#define X(name, text, doc) text,
-        STANDINGS(X)
-#undef X
-    };
-    return names[s];
-}
-
-/* Most of it is room for tables, which stays untouched. */
-struct cluster *cluster_copy(const struct cluster *c) {
-    struct cluster *copy = xcalloc(1, sizeof *copy);
-    size_t tables = offsetof(struct cluster, tables), behind = tables + sizeof c->tables;
-    memcpy(copy, c, tables);
-    memcpy(copy->tables, c->tables, c->tables_count * sizeof *c->tables);
-    memcpy((char *)copy + behind, (const char *)c + behind, sizeof *c - behind);
-    return copy;
-}

@@ -75,6 +75,27 @@ struct cluster_table {
     char *settings; /* JSON text, compact, keys sorted: what handlers get; NULL: none were given */
 };
 
+/* Which datacenters exchange events directly (topology/ways.h). */
+#define TOPOLOGIES(X)                                                                                                                                \
+    X(ALL, "all", "each datacenter takes each other's events from it; around a cut, from one that has them")                                         \
+    X(RING, "ring", "in order of name: each takes all events from the one before it and the one behind it")                                          \
+    X(STAR, "star", "all take all events from one, the hub, and it takes all from them")
+enum topology {
+#define X(name, text, doc) TOPOLOGY_##name,
+    TOPOLOGIES(X)
+#undef X
+};
+const char *topology_name(enum topology t);
+
+/* Where the keys that begin so are written: in one datacenter, so that nobody elsewhere writes them at the same time (DESIGN, section 8). */
+#define HOMES_MAX             256
+#define HOME_PREFIX_BYTES_MAX 255
+struct cluster_home {
+    char prefix[HOME_PREFIX_BYTES_MAX + 1]; /* of a table: its name and the colon */
+    uint32_t dc;
+    bool writes_when_cut; /* while the home is cut away, writes are made where they come in; else they are refused */
+};
+
 #define CLOCK_BOUND_MS_MAX (60u * 60 * 1000)
 #define MEMORY_MB_MIN      16u
 #define MEMORY_MB_MAX      (1024u * 1024)
@@ -105,6 +126,10 @@ struct cluster {
     uint32_t handlers_forced_count; /* "forced": run though the admission check refused them */
     uint64_t journal_ms;            /* "journal": {"days": 30, "entries": 1000000}: closed entries are kept so long, and at most so many */
     uint64_t journal_entries_max;
+    enum topology topology;               /* "topology": "all", "ring" or {"star": HUB} */
+    uint32_t hub;                         /* of a star: index into dcs */
+    struct cluster_home homes[HOMES_MAX]; /* "home": longer prefixes first */
+    uint32_t homes_count;
     uint64_t definitions_hash; /* of tables, and of priorities other than 0: nodes of one cluster must agree */
 };
 
@@ -137,3 +162,5 @@ static inline bool cluster_member_of(const struct cluster *c, uint32_t node, uin
 uint32_t cluster_first(const struct cluster *c, uint32_t dc);
 /* A copy whose nodes and DCs change on their own; what it points to stays the first one's. Not for cluster_finish: free() it. */
 struct cluster *cluster_copy(const struct cluster *c);
+/* Where a key is written; NULL: everywhere. */
+const struct cluster_home *cluster_home_of(const struct cluster *c, struct slice key);

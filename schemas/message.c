@@ -26,6 +26,10 @@ void message_finish(struct message *m) {
     case MESSAGE_VOTED: vv_finish(&m->voted.vv); break;
     case MESSAGE_ROW_ASK: vv_finish(&m->row_ask.vv); break;
     case MESSAGE_ROW_TOLD: vv_finish(&m->row_told.vv); break;
+    case MESSAGE_REPORT:
+        vv_finish(&m->report.vv);
+        vv_finish(&m->report.synced);
+        break;
     case MESSAGE_VOTE:
     case MESSAGE_LEAD:
     case MESSAGE_HELLO:
@@ -305,6 +309,64 @@ static void read_row_told(struct reader *r, struct origins *t, struct message *m
     m->row_told.argc = read_args(r, &m->row_told.args);
 }
 
+void report_knows_put(const struct report_knows *k, struct buf *out) {
+    buf_slice(out, k->dc);
+    buf_varint(out, k->node);
+    buf_u64(out, k->run);
+    buf_u8(out, k->knows);
+}
+
+bool report_knows_next(struct reader *r, struct report_knows *ret) {
+    if (r->bad || r->p == r->end) return false;
+    struct report_knows k = {.dc = read_slice(r)};
+    uint64_t node = read_varint(r);
+    k.node = (uint16_t)node;
+    k.run = read_u64(r);
+    k.knows = read_u8(r);
+    if (node == 0 || node > UINT16_MAX || !name_allowed(k.dc) || k.knows > KNOWS_BEHIND) read_refuse(r);
+    if (r->bad) return false;
+    *ret = k;
+    return true;
+}
+
+static void put_report(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_slice(out, m->report.dc);
+    buf_varint(out, m->report.node);
+    buf_varint(out, m->report.epoch);
+    buf_varint(out, m->report.seq);
+    buf_u64(out, m->report.run);
+    buf_u64(out, m->report.incarnation);
+    buf_varint(out, m->report.wall_ms);
+    buf_u64(out, m->report.digest);
+    buf_u8(out, m->report.is_returning != 0);
+    vv_encode(&m->report.vv, t, out);
+    buf_u8(out, m->report.has_synced != 0);
+    if (m->report.has_synced) vv_encode(&m->report.synced, t, out);
+    buf_slice(out, m->report.knows);
+}
+
+static void read_report(struct reader *r, struct origins *t, struct message *m) {
+    m->report.dc = read_slice(r);
+    uint64_t node = read_varint(r);
+    m->report.node = (uint16_t)node;
+    m->report.epoch = read_varint(r);
+    m->report.seq = read_varint(r);
+    m->report.run = read_u64(r);
+    m->report.incarnation = read_u64(r);
+    m->report.wall_ms = read_varint(r);
+    m->report.digest = read_u64(r);
+    m->report.is_returning = read_flag(r);
+    if (node == 0 || node > UINT16_MAX || !name_allowed(m->report.dc)) read_refuse(r);
+    vv_decode(r, t, &m->report.vv);
+    m->report.has_synced = read_flag(r);
+    if (m->report.has_synced) vv_decode(r, t, &m->report.synced);
+    m->report.knows = read_slice(r);
+    struct reader knows = reader_of(m->report.knows);
+    struct report_knows k;
+    while (report_knows_next(&knows, &k)) {}
+    if (knows.bad) read_refuse(r);
+}
+
 static void put_payload(const struct message *m, const struct origins *t, struct buf *out) {
     switch (m->type) {
     case MESSAGE_HELLO: put_hello(m, out); return;
@@ -320,6 +382,7 @@ static void put_payload(const struct message *m, const struct origins *t, struct
     case MESSAGE_LEAD: buf_varint(out, m->lead.term); return;
     case MESSAGE_ROW_ASK: put_row_ask(m, t, out); return;
     case MESSAGE_ROW_TOLD: put_row_told(m, t, out); return;
+    case MESSAGE_REPORT: put_report(m, t, out); return;
     }
     assert(!"a message has one of the types");
 }
@@ -339,6 +402,7 @@ static void read_payload(struct reader *r, struct origins *t, struct message *m)
     case MESSAGE_LEAD: m->lead.term = read_varint(r); return;
     case MESSAGE_ROW_ASK: read_row_ask(r, t, m); return;
     case MESSAGE_ROW_TOLD: read_row_told(r, t, m); return;
+    case MESSAGE_REPORT: read_report(r, t, m); return;
     }
     read_refuse(r);
 }

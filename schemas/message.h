@@ -24,7 +24,8 @@
     X(VOTED, 10, "whether; and what the voter has, and has promised")                                                                                \
     X(LEAD, 11, "take over from me: you have what I have")                                                                                           \
     X(ROW_ASK, 12, "a question about rows, or what is to be done about one that is damaged")                                                         \
-    X(ROW_TOLD, 13, "the answer to a ROW_ASK, and the VV at which it holds")
+    X(ROW_TOLD, 13, "the answer to a ROW_ASK, and the VV at which it holds")\
+    X(REPORT, 17, "what a node has, passed on to nodes that have no link with it")
 enum message_type {
 #define X(name, number, doc) MESSAGE_##name = number,
     MESSAGES(X)
@@ -169,9 +170,30 @@ struct message {
             uint32_t argc;
             struct slice args; /* likewise */
         } row_told;
+        struct {
+            struct slice dc; /* whose report it is: not the sender's alone */
+            uint16_t node;
+            uint64_t epoch, seq;       /* a later report of that node has a greater pair, over all its runs */
+            uint64_t run, incarnation; /* as in a heartbeat, and so the rest */
+            uint64_t wall_ms, digest;
+            uint8_t is_returning, has_synced;
+            struct vv vv, synced;
+            struct slice knows; /* by which runs of the nodes without a link it goes: report_knows_put(), one after another */
+        } report;
     };
 };
 void message_finish(struct message *m);
+
+/* The runs that a REPORT names. */
+struct report_knows {
+    struct slice dc;
+    uint16_t node;
+    uint64_t run;
+    uint8_t knows; /* enum knows */
+};
+void report_knows_put(const struct report_knows *k, struct buf *out);
+/* False: there is no more, or the reader is bad. */
+bool report_knows_next(struct reader *r, struct report_knows *ret);
 
 /* Appends one whole frame. */
 void message_encode(const struct message *m, const struct origins *t, struct buf *out);

@@ -1,4 +1,5 @@
 #include "links.h"
+#include "ways.h"
 #include <string.h>
 
 void link_finish(struct link *l) {
@@ -60,7 +61,7 @@ static bool is_reachable(const struct plan_input *in, uint32_t leader) {
 static bool may_ask(const struct plan_input *in, uint32_t node, uint32_t dc) {
     uint32_t own_dc = in->cluster->nodes[in->self].dc, its_dc = in->cluster->nodes[node].dc;
     if (in->leaders[own_dc] != in->self || its_dc == own_dc || dc == own_dc) return true;
-    return its_dc == dc && !is_reachable(in, in->leaders[dc]);
+    return in->cluster->topology == TOPOLOGY_ALL && its_dc == dc && !is_reachable(in, in->leaders[dc]); /* else ways_want() has asked it */
 }
 
 /* Does it, or did it just now? What is subscribed to stays so, where no leader will give it. */
@@ -94,7 +95,8 @@ void plan_subscriptions(const struct plan_input *in, uint32_t *want) {
             want_from_holders(in, want);
         return;
     }
-    for (uint32_t dc = 0; dc < in->cluster->dcs_count; dc++) {
+    if (in->cluster->topology != TOPOLOGY_ALL) ways_want(in, want);
+    for (uint32_t dc = 0; in->cluster->topology == TOPOLOGY_ALL && dc < in->cluster->dcs_count; dc++) {
         if (dc == own_dc) continue;
         uint32_t bit = UINT32_C(1) << dc;
         bool known = in->leaders[dc] != LEADER_NONE, reachable = known && link_heard(&in->links[in->leaders[dc]], in->now_us);

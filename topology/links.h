@@ -1,9 +1,9 @@
 /* Links between nodes as each node sees them, and the plan of who subscribes to whom (DESIGN, section 8).
  *
  * Pure: no input or output of its own. A node subscribes to a peer for the origins of a set of DCs, given as a bit mask over the cluster's DCs; all
- * bits mean all origins. Followers subscribe to their leader for all. A leader subscribes to each other DC's leader for that DC's origins; while a DC
- * cannot be reached, or its events are waited for too long, also to one other leader that is known to have what it lacks (gap relay). A leader whose
- * disk has lost events of its own DC subscribes for them to a node that has them. */
+ * bits mean all origins. Followers subscribe to their leader for all. A leader subscribes to each other DC's leader for that DC's origins (in a ring
+ * or a star: to its neighbours for all, ways.h); while a DC cannot be reached, or its events are waited for too long, also to one other leader that
+ * is known to have what it lacks (gap relay). A leader whose disk has lost events of its own DC subscribes for them to a node that has them. */
 #pragma once
 #include "../schemas/cluster.h"
 #include "../schemas/message.h"
@@ -72,6 +72,13 @@ struct link {
     uint64_t short_since_us; /* there is a hole, or the peer says that it has sent more than came; 0: all came */
     char refusal[256];       /* why the peer refuses, in words */
     uint64_t lag_us_sum, events_in, bytes_in, bytes_out;
+
+    struct progress { /* measured every second, for words (engine_progress.c) */
+        uint32_t scope;
+        uint64_t applied, events_s, caught_up, seconds; /* events: as of then, since then; since something is lacking, and for how long */
+        uint64_t taken_bytes, taken_bytes_s;
+        uint64_t full_since_us; /* the window of what is served; 0: it is not full */
+    } progress;
 
     struct served served;
     struct buf out; /* frames for the next updates */

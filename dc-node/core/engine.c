@@ -75,6 +75,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
         engine_destroy(e);
         return STORE_FAILED;
     }
+    reports_create(e);
     *ret = e;
     return 0;
 }
@@ -88,6 +89,7 @@ void engine_destroy(struct engine *e) {
     losses_finish(e);
     members_finish(e);
     lead_finish(e);
+    reports_finish(e);
     engine_drop_waiting(e);
     for (uint32_t o = 0; o < e->sources_cap; o++) {
         if (e->sources[o]) vv_finish(&e->sources[o]->deps);

@@ -137,6 +137,12 @@ static void plan(struct engine *e) {
     }
 }
 
+/* What came from a peer need not go back there. */
+static void note_origin(struct engine *e, struct served *s, struct slice bytes) {
+    struct block b;
+    if (s->subscription && s->scope == SCOPE_ALL && block_decode(&b, bytes, e->origins)) vv_raise(&s->sent, b.origin, b.first + b.count - 1);
+}
+
 static void take_events(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
     if (m->events.subscription != l->subscription || !engine_accepts(e, peer)) return;
@@ -145,6 +151,7 @@ static void take_events(struct engine *e, uint32_t peer, const struct message *m
         drop(e, peer, why);
         return;
     }
+    if (l->scope) note_origin(e, &l->served, m->events.block); /* else it may be of an earlier run that had more */
     l->confirmed = true;
     l->refusal[0] = 0;
     l->bytes_in += m->events.block.n;
@@ -337,17 +344,24 @@ static void compare_digest(struct engine *e, struct link *l) {
         if (e->history[i].vv_hash == hash) l->diverged = e->history[i].digest != l->report_digest;
 }
 
+bool links_take_report(struct engine *e, uint32_t peer, const struct message *m) {
+    struct link *l = &e->links[peer];
+    if (!return_take_report(e, peer, m)) return false;
+    return_take_heartbeat(e, peer, m);
+    l->report_digest = m->heartbeat.digest;
+    l->report_ms = m->heartbeat.wall_ms;
+    compare_digest(e, l);
+    return true;
+}
+
 static void take_heartbeat(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
     if (m->heartbeat.run != l->peer_run) return; /* of an earlier run */
     l->unheard_ms = m->heartbeat.silent_ms;
     lead_take_heartbeat(e, peer, m);
-    if (!return_take_report(e, peer, m)) return;
-    return_take_heartbeat(e, peer, m);
-    l->report_digest = m->heartbeat.digest;
+    if (!links_take_report(e, peer, m)) return;
+    vv_join(&l->served.sent, &m->heartbeat.vv); /* it came from others */
     l->clock_ahead_ms = (int64_t)(m->heartbeat.wall_ms - e->now.wall_ms);
-    l->report_ms = m->heartbeat.wall_ms;
-    compare_digest(e, l);
     l->confirmed = m->heartbeat.subscription == l->subscription; /* a SUBSCRIBE that came late may have replaced ours */
     if (!l->confirmed) return;
     l->refusal[0] = 0; /* one that is refused is not named */
@@ -398,6 +412,7 @@ static void link_up(struct engine *e, uint32_t peer, uint64_t run) {
     l->scope = 0; /* nothing is subscribed on this connection */
     l->refusal[0] = 0;
     buf_clear(&l->out);
+    reports_link_up(e, peer);
     send_heartbeat(e, peer);
     plan(e);
 }
@@ -435,6 +450,7 @@ static void take_frame(struct engine *e, uint32_t peer, struct slice frame) {
     case MESSAGE_LEAD: lead_take(e, peer, &m); break;
     case MESSAGE_ROW_ASK: tell_ask(e, peer, &m); break;
     case MESSAGE_ROW_TOLD: ask_take_told(e, peer, &m); break;
+    case MESSAGE_REPORT: reports_take(e, peer, &m); break;
     }
     message_finish(&m);
 }
@@ -455,6 +471,8 @@ void links_tick(struct engine *e) {
             remember_digest(e);
             send_heartbeat(e, i);
         }
+    reports_tick(e);
+    progress_tick(e);
 }
 
 void links_updates(struct engine *e) {
@@ -463,6 +481,7 @@ void links_updates(struct engine *e) {
         if (!l->connected) continue;
         if (l->seen_bytes > l->acked_bytes) send_ack(e, i);
         pump(e, i);
+        progress_window(e, i);
         if (!l->out.n) continue;
         GROW(e->updates.out, e->updates.out_count, e->out_cap);
         e->updates.out[e->updates.out_count++] = (struct outgoing){i, buf_slice_of(&l->out)};

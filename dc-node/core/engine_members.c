@@ -22,7 +22,7 @@
 const struct cluster *engine_cluster(const struct engine *e) { return e->cluster; }
 
 bool engine_accepts(const struct engine *e, uint32_t node) {
-    if (node >= e->cluster->nodes_count || node == e->self) return false;
+    if (node >= e->cluster->nodes_count || !ways_linked(e->cluster, e->self, node)) return false;
     const struct member *m = &e->member[node];
     enum standing s = e->cluster->nodes[node].standing;
     return s < STANDING_REMOVED || (s == STANDING_REMOVED && e->now.mono_us - m->removed_us < REMOVED_LINGER_US);

@@ -105,7 +105,7 @@ static bool is_whole(const struct engine *e, bool waited) {
     bool somebody = false;
     for (uint32_t i = 0; i < e->cluster->nodes_count && waited; i++) {
         const struct link *l = &e->links[i];
-        if (i == e->self || !link_reachable(e, i)) continue;
+        if (i == e->self || !reports_in_reach(e, i)) continue;
         if (l->report_run != l->peer_run) return false;
         somebody |= !l->is_returning;
         for (origin_ref o = 0; o < e->owed.len; o++)
@@ -120,7 +120,7 @@ void return_tick(struct engine *e) {
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         const struct link *l = &e->links[i];
         if (!members_counts(e, i)) continue;
-        if (!l->met && (!waited || link_reachable(e, i))) return;
+        if (!l->met && (!waited || reports_in_reach(e, i))) return;
         if (l->met && !l->is_returning) whole = true;
         if (!l->met || !l->is_returning) all_return = false;
     }

@@ -18,47 +18,6 @@ static json_t *vector(const struct engine *e, const struct vv *v) {
     return text_of(&b);
 }
 
-/* Events that the peer reports, of the DCs that this node takes from it, and that are not applied here. */
-static uint64_t behind(struct engine *e, const struct link *l) {
-    uint64_t n = 0;
-    for (origin_ref o = 0; o < origins_count(e->origins); o++) {
-        int32_t dc = engine_source(e, o)->dc;
-        bool wanted = l->scope == SCOPE_ALL || (dc >= 0 && (l->scope & (UINT32_C(1) << dc)));
-        uint64_t theirs = vv_get(&l->report, o), ours = vv_get(&e->vv, o);
-        if (wanted && theirs > ours) n += theirs - ours;
-    }
-    return n;
-}
-
-static const char *state_of(const struct engine *e, const struct link *l, uint64_t lacking, char *why, size_t why_size) {
-    why[0] = 0;
-    uint64_t silent_ms = l->heard_us ? (e->now.mono_us - l->heard_us) / 1000 : 0;
-    if (l->refusal[0]) {
-        snprintf(why, why_size, "%s", l->refusal);
-        return "refused";
-    }
-    if (!l->connected) {
-        snprintf(why, why_size, l->heard_us ? "no connection, last heard %" PRIu64 " ms ago" : "no connection so far", silent_ms);
-        return "connecting";
-    }
-    if (!link_heard(l, e->now.mono_us)) {
-        if (silent_ms >= LINK_SILENT_US / 1000)
-            snprintf(why, why_size, "cut: nothing heard for %" PRIu64 " ms", silent_ms);
-        else
-            snprintf(why, why_size, "cut one way: it has heard nothing from here for %u ms", l->unheard_ms);
-        return "cut";
-    }
-    if (lacking && e->waiting_bytes && e->now.mono_us - e->waiting_since_us > 1000000) {
-        snprintf(why, why_size, "%" PRIu64 " events wait for others that they depend on", lacking);
-        return "waiting";
-    }
-    if (lacking > 1000) {
-        snprintf(why, why_size, "catching up: %" PRIu64 " events behind", lacking);
-        return "catching up";
-    }
-    return "up";
-}
-
 static json_t *subscribed(const struct engine *e, const struct link *l) {
     if (!l->scope || !l->connected) return json_null();
     if (l->scope == SCOPE_ALL) return json_string("*");
@@ -80,15 +39,15 @@ static uint64_t lag_ms(const struct engine *e, const struct link *l, uint64_t la
 
 static json_t *peer(struct engine *e, uint32_t i) {
     const struct link *l = &e->links[i];
-    char why[300];
-    uint64_t lacking = behind(e, l);
-    const char *state = state_of(e, l, lacking, why, sizeof why);
+    struct buf why = {0};
+    uint64_t lacking = progress_lacking(e, i);
+    const char *state = progress_state(e, i, lacking, &why);
     json_t *p = json_object();
     json_object_set_new(p, "node", json_string(e->cluster->nodes[i].name));
     json_object_set_new(p, "dc", json_string(e->cluster->dcs[e->cluster->nodes[i].dc].name));
     json_object_set_new(p, "connected", json_boolean(l->connected));
     json_object_set_new(p, "state", json_string(state));
-    json_object_set_new(p, "why", json_string(why));
+    json_object_set_new(p, "why", text_of(&why));
     json_object_set_new(p, "lag_ms", number(lag_ms(e, l, lacking)));
     json_object_set_new(p, "behind_events", number(lacking));
     json_object_set_new(p, "heard_ms_ago", number(l->heard_us ? (e->now.mono_us - l->heard_us) / 1000 : 0));

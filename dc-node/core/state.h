@@ -5,6 +5,7 @@
 #include "../../conflict/policy.h"
 #include "../../topology/election.h"
 #include "../../topology/links.h"
+#include "../../topology/ways.h"
 #include "engine.h"
 #include "prng.h"
 #include "rows.h"
@@ -278,6 +279,12 @@ struct engine {
     uint64_t voters_term, voters_term_from; /* this run's events up to there were made before this term */
     bool voters_touch;       /* an event of this term is wanted */
 
+    /* reports that are passed on (engine_reports.c) */
+    struct told *told; /* NODES_MAX; NULL: each DC is linked with each */
+    uint64_t report_epoch, report_seq, report_hash, reports_due_us;
+    struct buf report_knows;
+    uint64_t progress_us; /* when links were last measured (engine_progress.c) */
+
     uint64_t flush_due_us, collect_due_us;
     struct buf tombstone_after;
     uint64_t expired_upto_ms, expiries_restart_us; /* where the search for expired rows goes on, when it begins anew */
@@ -447,6 +454,23 @@ uint64_t links_wake_us(const struct engine *e);
 void links_send(struct engine *e, uint32_t peer, const struct message *m);
 void links_end_catch_up(struct engine *e, uint32_t peer);
 bool link_reachable(const struct engine *e, uint32_t peer);
+bool links_take_report(struct engine *e, uint32_t peer, const struct message *m); /* a heartbeat's; false: it is older than what there is */
+
+/* ---- engine_reports.c: nodes that have no link with this one ---- */
+void reports_create(struct engine *e);
+void reports_finish(struct engine *e);
+void reports_tick(struct engine *e);
+void reports_link_up(struct engine *e, uint32_t peer);
+void reports_take(struct engine *e, uint32_t peer, const struct message *m);
+uint64_t reports_told_us(const struct engine *e, uint32_t node); /* when the latest report that was passed on came; 0: there is none */
+bool reports_in_reach(const struct engine *e, uint32_t node); /* heard lately, over its link or through others */
+
+/* ---- engine_progress.c ---- */
+void progress_tick(struct engine *e);
+void progress_window(struct engine *e, uint32_t peer);           /* what is served was sent, as far as there was room */
+uint64_t progress_lacking(struct engine *e, uint32_t peer);      /* events that the peer reports, of what this node takes from it, and that are not here */
+/* A link's state, and why it is so: appended to `why`, nothing where all is well. */
+const char *progress_state(struct engine *e, uint32_t peer, uint64_t lacking, struct buf *why);
 
 /* ---- engine_requests.c ---- */
 void requests_step(struct engine *e, const struct input *in);

@@ -1,4 +1,5 @@
 #include "peers.h"
+#include "../../topology/ways.h"
 #include "log.h"
 
 #include <assert.h>
@@ -77,8 +78,10 @@ static void stranger_leave(struct connection *c) {
 
 static bool was_removed(const struct peers *l, uint32_t peer) { return l->cluster->nodes[peer].standing >= STANDING_REMOVED; }
 
+/* Members come and go, so who has a link with whom may change. */
 static void dial(struct peers *l, struct peer *p, bool at_once) {
-    if (p->dialer && !was_removed(l, (uint32_t)(p - l->peers))) dialer_try(p->dialer, at_once);
+    uint32_t peer = (uint32_t)(p - l->peers);
+    if (p->dialer && !was_removed(l, peer) && ways_linked(l->cluster, l->self, peer)) dialer_try(p->dialer, at_once);
 }
 
 /* Who speaks, or NODES_MAX and why not. */
@@ -101,6 +104,9 @@ static uint32_t identify(const struct connection *c, const struct message *m, ch
     else if (m->hello.definitions != l->cluster->definitions_hash)
         snprintf(why, why_n, "the cluster files of %s and %s differ in tables or priorities: make them equal, or change tables with TRUCE.TABLE SET",
                  l->cluster->nodes[l->self].name, l->cluster->nodes[node].name);
+    else if (!ways_linked(l->cluster, l->self, (uint32_t)node))
+        snprintf(why, why_n, "the cluster files of %s and %s differ: by that of %s they exchange nothing directly (topology %s)",
+                 l->cluster->nodes[l->self].name, l->cluster->nodes[node].name, l->cluster->nodes[l->self].name, topology_name(l->cluster->topology));
     else if (c->dialed && (uint32_t)node != c->peer)
         snprintf(why, why_n, "says it is %s, where %s was expected", l->cluster->nodes[node].name, name_of(l, c->peer));
     else if (!c->dialed && l->peers[node].dialer)
@@ -391,10 +397,12 @@ void peers_members(struct peers *l) {
     for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
         const struct cluster_node *n = &l->cluster->nodes[i];
         struct peer *p = &l->peers[i];
-        if (l->stopping || p->dialer || was_removed(l, i) || strcmp(me, n->name) <= 0) continue;
+        if (l->stopping || was_removed(l, i) || strcmp(me, n->name) <= 0) continue;
         p->all = l;
-        p->dialer = dialer_open(l->streams, n->peer_host, n->peer_port, dialed, dial_failed, p);
-        dial(l, p, true);
+        if (p->dialer && p->linked == ways_linked(l->cluster, l->self, i)) continue;
+        p->linked = ways_linked(l->cluster, l->self, i);
+        if (!p->dialer) p->dialer = dialer_open(l->streams, n->peer_host, n->peer_port, dialed, dial_failed, p);
+        if (!p->live && !p->shaking) dial(l, p, true);
     }
 }
 

@@ -34,6 +34,7 @@ struct peers {
         struct dialer *dialer;      /* NULL: the peer dials */
         struct connection *live;    /* NULL: none */
         struct connection *shaking; /* dialed, in its handshake */
+        bool linked;                /* there is to be a link */
         char logged[360];           /* the latest reason logged for not being connected */
     } peers[NODES_MAX];
     struct faults faults;
@@ -41,7 +42,8 @@ struct peers {
     bool stopping;
 };
 
-/* `c` may change while this runs: then peers_members(). Listens and starts to dial. NULL, or an error text: the port cannot be listened on. `l` must be zero. */
+/* `c` may change while this runs: then peers_members(). Listens and starts to dial. NULL, or an error text: the port cannot be listened on. `l` must
+ * be zero. */
 const char *peers_start(struct peers *l, struct streams *streams, const struct cluster *c, uint32_t self, uint64_t run, struct origins *origins,
                         uint64_t entropy, const struct peers_owner *owner, void *arg);
 void peers_members(struct peers *l); /* dials whoever is new; whoever was removed is refused */

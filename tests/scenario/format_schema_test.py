@@ -26,6 +26,8 @@ READER_ONLY = [
     r"expected the name of a node of that datacenter",
     r"leader, follower, returning, down or paused",
     r'expected "(leader|role) ',
+    r"expected one of the datacenters",
+    r"at most 255 bytes, got the key",
     r"expected (names|labels|the name of an earlier|a label of its own|a name of its own)",
     r"expected \$ before a name",
     r"expected a node that `any` can stand for",

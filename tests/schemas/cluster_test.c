@@ -25,15 +25,17 @@ static struct cluster *parse(const char *json) {
 
 static const char least[] = "{\"cluster\":\"c\",\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"127.0.0.1:1\",\"peer\":\"127.0.0.1:2\"}}}}}";
 
-static const char most[] = "{\"cluster\":\"demo_2-x\",\"datacenters\":{"
-                           "\"us\":{\"priority\":20,\"nodes\":{\"10\":{\"client\":\"a.example.net:7001\",\"peer\":\"a.example.net:7101\"},"
-                           "\"2\":{\"client\":\"127.0.0.1:7002\",\"peer\":\"127.0.0.1:7102\"}}},"
-                           "\"eu\":{\"priority\":-3,\"nodes\":{\"65535\":{\"client\":\"[::1]:65535\",\"peer\":\"[2001:db8::1]:1\"}}}},"
-                           "\"tables\":{\"*\":{\"conflict\":\"lww\"},\"users\":{\"conflict\":\"priority\"},"
-                           "\"carts\":{\"conflict\":\"handler:join,longest,record\",\"settings\":{\"z\": [1, 0.5], \"a\":{\"k\":null}}}},"
-                           "\"handlers\":{\"dir\":\"/usr/lib/truce\",\"forced\":[\"join\",\"x-1\"]},\"journal\":{\"days\":1,\"entries\":5},"
-                           "\"password\":\"p\",\"secret\":\"s\",\"fsync\":false,\"clock_bound_ms\":250,\"memory_mb\":16,\"log_budget_mb\":2,"
-                           "\"clients_max\":7,\"siblings_max\":2}";
+static const char most[] =
+    "{\"cluster\":\"demo_2-x\",\"datacenters\":{"
+    "\"us\":{\"priority\":20,\"nodes\":{\"10\":{\"client\":\"a.example.net:7001\",\"peer\":\"a.example.net:7101\"},"
+    "\"2\":{\"client\":\"127.0.0.1:7002\",\"peer\":\"127.0.0.1:7102\"}}},"
+    "\"eu\":{\"priority\":-3,\"nodes\":{\"65535\":{\"client\":\"[::1]:65535\",\"peer\":\"[2001:db8::1]:1\"}}}},"
+    "\"tables\":{\"*\":{\"conflict\":\"lww\"},\"users\":{\"conflict\":\"priority\"},"
+    "\"carts\":{\"conflict\":\"handler:join,longest,record\",\"settings\":{\"z\": [1, 0.5], \"a\":{\"k\":null}}}},"
+    "\"handlers\":{\"dir\":\"/usr/lib/truce\",\"forced\":[\"join\",\"x-1\"]},\"journal\":{\"days\":1,\"entries\":5},"
+    "\"password\":\"p\",\"secret\":\"s\",\"fsync\":false,\"clock_bound_ms\":250,\"memory_mb\":16,\"log_budget_mb\":2,"
+    "\"clients_max\":7,\"siblings_max\":2,\"topology\":{\"star\":\"us\"},"
+    "\"home\":{\"users\":{\"dc\":\"us\"},\"users:eu-\":{\"dc\":\"eu\",\"when_cut\":\"write\"},\"x\":{\"dc\":\"eu\",\"when_cut\":\"refuse\"}}}";
 
 Test(cluster, what_is_left_out_has_its_default) {
     struct cluster *c = parse(least);
@@ -46,6 +48,9 @@ Test(cluster, what_is_left_out_has_its_default) {
     cr_assert_eq(c->log_bytes_max, UINT64_C(1) << 30);
     cr_assert_eq(c->clients_max, 10000u);
     cr_assert_eq(c->siblings_max, 64u);
+    cr_assert_eq(c->topology, TOPOLOGY_ALL);
+    cr_assert_eq(c->homes_count, 0u);
+    cr_assert_null(cluster_home_of(c, S("users:1")));
     cr_assert_eq(c->rest.policy, POLICY_MERGE);
     cr_assert_eq(c->dcs_count, 1u);
     cr_assert_eq(c->dcs[0].priority, 0);
@@ -71,6 +76,8 @@ Test(cluster, every_value_is_taken_and_everything_is_in_order) {
     cr_assert_eq(c->log_bytes_max, UINT64_C(2) << 20);
     cr_assert_eq(c->clients_max, 7u);
     cr_assert_eq(c->siblings_max, 2u);
+    cr_assert_eq(c->topology, TOPOLOGY_STAR);
+    cr_assert_str_eq(c->dcs[c->hub].name, "us");
     cr_assert_eq(c->dcs_count, 2u);
     cr_assert_eq(c->nodes_count, 3u);
     cr_assert_str_eq(c->dcs[0].name, "eu");
@@ -135,6 +142,38 @@ static uint64_t hash_of(const char *priority, const char *rest) {
     drop(c);
     buf_finish(&json);
     return hash;
+}
+
+static void expect_home(const struct cluster *c, const char *key, const char *dc, bool writes_when_cut) {
+    const struct cluster_home *h = cluster_home_of(c, S(key));
+    cr_assert_eq(h == NULL, dc == NULL, "%s", key);
+    if (!h) return;
+    cr_assert_str_eq(c->dcs[h->dc].name, dc, "%s", key);
+    cr_assert_eq(h->writes_when_cut, writes_when_cut, "%s", key);
+}
+
+Test(cluster, the_longest_beginning_of_a_key_says_its_home) {
+    struct cluster *c = parse(most);
+    expect_home(c, "users:1", "us", false);
+    expect_home(c, "users:", "us", false);
+    expect_home(c, "users:eu-1", "eu", true);
+    expect_home(c, "users:eu", "us", false);
+    expect_home(c, "x:", "eu", false);
+    expect_home(c, "x", NULL, false);
+    expect_home(c, "users", NULL, false);
+    expect_home(c, "usersx:1", NULL, false);
+    expect_home(c, "", NULL, false);
+    drop(c);
+}
+
+Test(cluster, topology_and_homes_are_no_part_of_what_nodes_must_agree_about) {
+    struct cluster *a = parse("{\"cluster\":\"c\",\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"127.0.0.1:1\",\"peer\":\"127.0.0.1:2\"}}}},"
+                              "\"topology\":\"ring\",\"home\":{\"a\":{\"dc\":\"us\"}}}"),
+                   *b = parse(least);
+    cr_assert_eq(a->topology, TOPOLOGY_RING);
+    cr_assert_eq(a->definitions_hash, b->definitions_hash);
+    drop(a);
+    drop(b);
 }
 
 Test(cluster, files_that_mean_the_same_of_tables_and_priorities_have_one_hash) {

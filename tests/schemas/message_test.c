@@ -24,6 +24,8 @@ static const char *const golden[] = {
     [MESSAGE_ROW_ASK - 1] = ("38000000 04 0c  0807060504030201 07 0200000000000000 0300000000000000  01  02 6575 02 2200000000000000 0e  "
                              "02 01 6b 03 726f77"),
     [MESSAGE_ROW_TOLD - 1] = "2d000000 04 0d  0807060504030201 04 02 ffffffffffffffff  01  02 7573 01 1100000000000000 0f  01 01 78",
+    [MESSAGE_REPORT - 1] = ("61000000 04 11  02 6575 02  80d095ffbc31 ac02  1817161514131211 2200000000000000 81d095ffbc31 0807060504030201 01  "
+                            "01 02 7573 01 1100000000000000 10  01 01 02 7573 01 1100000000000000 0f  0e 02 7573 ac02 0807060504030201 02"),
 };
 
 static struct message message_of(enum message_type type, struct origins *t) {
@@ -134,19 +136,34 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.row_told.argc = 1;
         m.row_told.args = SLICE("\x01x", 2);
         break;
+    case MESSAGE_REPORT:
+        m.report.dc = S("eu");
+        m.report.node = 2;
+        m.report.epoch = 1700000000000;
+        m.report.seq = 300;
+        m.report.run = UINT64_C(0x1112131415161718);
+        m.report.incarnation = 0x22;
+        m.report.wall_ms = 1700000000001;
+        m.report.digest = UINT64_C(0x0102030405060708);
+        m.report.is_returning = 1;
+        m.report.has_synced = 1;
+        vv_set(&m.report.vv, us, 16);
+        vv_set(&m.report.synced, us, 15);
+        m.report.knows = SLICE("\x02us\xac\x02\x08\x07\x06\x05\x04\x03\x02\x01\x02", 14); /* us-300 */
+        break;
     }
     return m;
 }
 
 static enum message_type type_after(enum message_type type) {
     do type++;
-    while (type < MESSAGE_ROW_TOLD && strcmp(message_type_name(type), "?") == 0);
+    while (type < MESSAGE_REPORT && strcmp(message_type_name(type), "?") == 0);
     return type;
 }
 
 #define EACH_TYPE(type)                                                                                                                              \
     enum message_type type = MESSAGE_HELLO;                                                                                                          \
-    type <= MESSAGE_ROW_TOLD;                                                                                                                        \
+    type <= MESSAGE_REPORT;                                                                                                                          \
     type = type_after(type)
 
 static void frame_of(enum message_type type, struct origins *t, struct buf *out) {

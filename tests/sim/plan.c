@@ -154,6 +154,11 @@ static void draw_definitions(struct prng *p, struct plan *plan) {
     if (one_in(p, 4)) plan->world.without_handlers[prng_below(p, plan->cluster->nodes_count)] = true;
 }
 
+static void draw_ways(struct prng *p, struct cluster *c) {
+    c->topology = one_in(p, 2) ? TOPOLOGY_ALL : one_in(p, 2) ? TOPOLOGY_RING : TOPOLOGY_STAR;
+    if (c->topology == TOPOLOGY_STAR) c->hub = (uint32_t)prng_below(p, c->dcs_count);
+}
+
 struct plan plan_draw(uint64_t seed) {
     struct prng p;
     prng_seed(&p, seed);
@@ -173,6 +178,7 @@ struct plan plan_draw(uint64_t seed) {
     bool trims = one_in(&p, 2) && !plan.faults.wipes && !plan.faults.restores &&
                  !plan.faults.damages; /* who comes back with less needs what others keep for him */
     if (trims) plan.cluster->log_bytes_max = range(&p, 4, 256) << 10;
+    draw_ways(&p, plan.cluster);
     return plan;
 }
 
@@ -214,7 +220,8 @@ void plan_print(const struct plan *p, FILE *f) {
     const struct cluster *c = p->cluster;
     fprintf(f, "seed %llu: %u DCs of", (unsigned long long)p->seed, c->dcs_count);
     for (uint32_t d = 0; d < c->dcs_count; d++) fprintf(f, " %u", c->dcs[d].nodes_count);
-    fprintf(f, " nodes, fsync %s, memory %llu KiB, log %llu KiB, faults for %llu ms\n", c->fsync ? "on" : "off",
+    fprintf(f, " nodes, topology %s%s%s, fsync %s, memory %llu KiB, log %llu KiB, faults for %llu ms\n", topology_name(c->topology),
+            c->topology == TOPOLOGY_STAR ? " of " : "", c->topology == TOPOLOGY_STAR ? c->dcs[c->hub].name : "", c->fsync ? "on" : "off",
             (unsigned long long)c->memory_bytes_max >> 10, (unsigned long long)c->log_bytes_max >> 10, (unsigned long long)p->faults_us / 1000);
     print_link(f, "within a DC", &p->near);
     for (uint32_t a = 0; a < c->dcs_count; a++)
