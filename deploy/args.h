@@ -31,6 +31,8 @@ struct run;
       "what lost, with its value, and against what; the inbox of conflicts: to list, show by column, resolve, write out, bring a loser back")        \
     X(table, "list | set NAME POLICY | reset NAME", "at settings force",                                                                             \
       "which policy settles the conflicts of a table: lww, priority, merge, record, handler:NAME")                                                   \
+    X(verify, "", "repair from at",                                                                                                                  \
+      "compare all replicas while writes go on, name the rows that differ, where and how; on demand make them what they are on most nodes")          \
     X(handler, "new NAME | check NAME.so | list | install NAME.so", "settings recorded into force",                                                  \
       "conflict handlers in C (conflict/HANDLERS.md): a new project in --dir, the admission check, what nodes have; --dir names the cluster")        \
     X(capture, "[TITLE]", "since out",                                                                                                               \
@@ -63,6 +65,8 @@ struct run;
     X(into, true, "D", "the directory of handlers (default: that of the cluster in --dir)")                                                          \
     X(force, false, "", "also what the admission check did not admit; remove also what is dead")                                                                               \
     X(all, false, "", "closed conflicts too")                                                                                                        \
+    X(repair, false, "", "repair what differs")                                                                                                      \
+    X(from, true, "NODE", "the node that has the right row, where most nodes do not agree")                                                          \
     X(at, true, "DC|NODE", "ask there (default: the first that answers)")                                                                            \
     X(take, true, "DC|DOT", "resolve with the version of this datacenter, or of this dot")                                                           \
     X(rule, true, "RULE", "resolve by rule: latest, earliest, priority, longest")                                                                    \

@@ -11,13 +11,15 @@
 #define SUSPECTS_MAX       1024u
 #define LOOK_KEYS          256u
 #define LOOKS              3u
+#define CHANGES_MAX        10u /* a row that is written all the while is looked at so often */
 #define LOOK_PERIOD_US     100000u
 #define VERIFY_PATIENCE_US 10000000u
 #define PAGE_ROWS          50000
 
 struct suspect {
     struct buf key;
-    uint32_t looks;
+    uint32_t looks;   /* at which it was as before */
+    uint32_t changes; /* looks at which it was not */
     bool equal;
     uint64_t *shown; /* by node: term and state at the last look */
 };
@@ -208,7 +210,8 @@ static bool step_ranges(struct verify *v) {
 
 /* ---- looks ---- */
 
-static bool is_open(const struct suspect *s) { return !s->equal && s->looks < LOOKS; }
+static bool is_unsettled(const struct suspect *s) { return !s->equal && s->looks < LOOKS; }
+static bool is_open(const struct suspect *s) { return is_unsettled(s) && s->changes < CHANGES_MAX; }
 
 static void clear_looks(struct verify *v) {
     for (uint32_t i = 0; i < v->looks_count; i++) question_destroy(v->looks[i]);
@@ -254,7 +257,9 @@ static void look_at(struct verify *v, struct suspect *s, const struct question *
         s->shown[2 * i + 1] = state;
     }
     s->equal = equal;
-    if (later) s->looks = stands ? s->looks + 1 : 1;
+    if (!later) return;
+    s->looks = stands ? s->looks + 1 : 1;
+    s->changes += !stands;
 }
 
 static void take_looks(struct verify *v) {
@@ -341,7 +346,7 @@ static void reply_page(struct session_entry *se, const struct verify *v) {
     struct reply reply = {.out = &se->s.out, .protocol = se->s.protocol};
     struct buf cursor = {0};
     uint32_t unsettled = 0;
-    for (uint32_t i = 0; i < v->suspects_count; i++) unsettled += is_open(&v->suspects[i]);
+    for (uint32_t i = 0; i < v->suspects_count; i++) unsettled += is_unsettled(&v->suspects[i]);
     buf_printf(&cursor, "%llu", (unsigned long long)v->next);
     reply_map(&reply, 6);
     reply_text(&reply, "cursor");
@@ -352,7 +357,7 @@ static void reply_page(struct session_entry *se, const struct verify *v) {
     reply_text(&reply, "unsettled");
     reply_array(&reply, unsettled);
     for (uint32_t i = 0; i < v->suspects_count; i++)
-        if (is_open(&v->suspects[i])) reply_bulk(&reply, buf_slice_of(&v->suspects[i].key));
+        if (is_unsettled(&v->suspects[i])) reply_bulk(&reply, buf_slice_of(&v->suspects[i].key));
     reply_text(&reply, "differ");
     reply_array(&reply, v->found_count);
     buf_put(&se->s.out, v->found.p, v->found.n);
