@@ -14,9 +14,10 @@
 
 struct verified {
     struct run *r;
-    uint32_t node;
+    uint32_t node; /* that is asked */
     json_t *nodes, *missing, *unsettled, *differ;
-    json_int_t rows;
+    json_t *reached, *away; /* by the node that is asked: names; names and why not */
+    json_int_t rows, rows_here;
     uint32_t left; /* that differ and were not repaired */
 };
 
@@ -82,9 +83,19 @@ static bool repair(struct verified *v, const redisReply *key, json_t *row) {
     return good;
 }
 
+static bool told_before(const struct verified *v, const redisReply *key) {
+    json_t *name = reply_as_json(key), *row;
+    size_t i;
+    bool before = false;
+    json_array_foreach(v->differ, i, row) before |= json_equal(json_object_get(row, "key"), name);
+    json_decref(name);
+    return before;
+}
+
 static void take_row(struct verified *v, const redisReply *found) {
     const redisReply *key = field(found, "key"), *majority = field(found, "majority"), *nodes = field(found, "nodes");
     if (!key || !majority || !nodes) return;
+    if (told_before(v, key)) return;
     struct buf name = {0};
     json_t *list = json_array(), *row = json_pack("{s:o, s:b, s:o}", "key", reply_as_json(key), "majority", (int)majority->integer, "nodes", list);
     put_key(key, &name);
@@ -97,25 +108,34 @@ static void take_row(struct verified *v, const redisReply *found) {
 
 /* ---- pages ---- */
 
+static bool has_name(const json_t *names, const json_t *name) {
+    size_t i;
+    json_t *one;
+    json_array_foreach(names, i, one) if (json_equal(json_is_object(one) ? json_object_get(one, "node") : one, name)) return true;
+    return false;
+}
+
 /* Who was compared in every page, and who was not in some. */
 static void take_nodes(struct verified *v, const redisReply *page) {
     const redisReply *missing = field(page, "missing");
-    json_decref(v->nodes);
-    v->nodes = json_field(page, "nodes");
+    json_decref(v->reached);
+    v->reached = json_field(page, "nodes");
     for (size_t i = 0; missing && i < missing->elements; i++) {
-        json_t *one = json_pack("{s:o, s:o}", "node", json_field(missing->element[i], "node"), "why", json_field(missing->element[i], "why")), *other;
-        size_t k;
-        bool known = false;
-        json_array_foreach(v->missing, k, other) known |= json_equal(json_object_get(other, "node"), json_object_get(one, "node"));
-        if (known)
-            json_decref(one);
-        else
-            json_array_append_new(v->missing, one);
+        json_t *name = json_field(missing->element[i], "node");
+        if (!has_name(v->away, name))
+            json_array_append_new(v->away, json_pack("{s:O, s:o}", "node", name, "why", json_field(missing->element[i], "why")));
+        json_decref(name);
     }
 }
 
-/* Compares all rows. False: it has said why. */
-static bool compare(struct verified *v) {
+static void take_unsettled(struct verified *v, const redisReply *key) {
+    json_t *name = reply_as_json(key);
+    if (!has_name(v->unsettled, name)) json_array_append(v->unsettled, name);
+    json_decref(name);
+}
+
+/* Compares all rows, on the nodes that this one reaches. False: it has said why. */
+static bool compare_from(struct verified *v) {
     char cursor[32] = "0";
     do {
         redisReply *page = run_ask(v->r, v->node, 2, (const char *[]){"TRUCE.VERIFY", cursor}, NULL);
@@ -125,8 +145,8 @@ static bool compare(struct verified *v) {
         bool good = next && next->type == REDIS_REPLY_STRING && rows && differ && open;
         if (good) {
             take_nodes(v, page);
-            v->rows += rows->integer;
-            for (size_t i = 0; i < open->elements; i++) json_array_append_new(v->unsettled, reply_as_json(open->element[i]));
+            v->rows_here += rows->integer;
+            for (size_t i = 0; i < open->elements; i++) take_unsettled(v, open->element[i]);
             for (size_t i = 0; i < differ->elements; i++) take_row(v, differ->element[i]);
             snprintf(cursor, sizeof cursor, "%s", next->str);
         }
@@ -136,6 +156,50 @@ static bool compare(struct verified *v) {
             return false;
         }
     } while (strcmp(cursor, "0") != 0);
+    return true;
+}
+
+/* Those that were reached belong to the rest if one of them does: then all of them have been compared with each other. */
+static void join_reached(struct verified *v) {
+    size_t i;
+    json_t *one;
+    bool joined = json_array_size(v->nodes) == 0;
+    json_array_foreach(v->reached, i, one) joined |= has_name(v->nodes, one);
+    json_array_foreach(v->reached, i, one) if (joined && !has_name(v->nodes, one)) json_array_append(v->nodes, one);
+    json_array_foreach(v->away, i, one) if (!has_name(v->missing, json_object_get(one, "node"))) json_array_append(v->missing, one);
+    for (i = json_array_size(v->missing); i-- > 0;)
+        if (has_name(v->nodes, json_object_get(json_array_get(v->missing, i), "node"))) json_array_remove(v->missing, i);
+    if (v->rows_here > v->rows) v->rows = v->rows_here;
+    v->rows_here = 0;
+    json_array_clear(v->away);
+}
+
+static bool answers(const struct verified *v, uint32_t node) {
+    struct buf why = {0};
+    json_t *status = node_status(v->r->local.cluster, node, &why);
+    bool good = status != NULL;
+    json_decref(status);
+    buf_finish(&why);
+    return good;
+}
+
+/* In a ring no node reaches all others: those that are missing are asked too. */
+static bool compare(struct verified *v) {
+    const struct cluster *c = v->r->local.cluster;
+    bool asked[NODES_MAX] = {0};
+    for (int next = (int)v->node; next >= 0;) {
+        v->node = (uint32_t)next;
+        asked[next] = true;
+        if (!compare_from(v)) return false;
+        join_reached(v);
+        next = -1;
+        for (size_t i = 0; i < json_array_size(v->missing) && next < 0; i++) {
+            int node = cluster_find(c, slice_text(json_string_value(json_object_get(json_array_get(v->missing, i), "node"))));
+            if (node < 0 || asked[node]) continue;
+            asked[node] = true;
+            if (answers(v, (uint32_t)node)) next = node;
+        }
+    }
     return true;
 }
 
@@ -219,8 +283,14 @@ int verb_verify(struct run *r) {
     if (r->args.from && !r->args.repair) return fail(r, EXIT_USAGE, "--from says where to repair from: it goes with --repair");
     int code = run_open(r, false), node = code == 0 ? run_node(r) : -1;
     if (node < 0) return code ? code : EXIT_FAILED;
-    struct verified v = {
-        .r = r, .node = (uint32_t)node, .nodes = json_null(), .missing = json_array(), .unsettled = json_array(), .differ = json_array()};
+    struct verified v = {.r = r,
+                         .node = (uint32_t)node,
+                         .nodes = json_array(),
+                         .missing = json_array(),
+                         .unsettled = json_array(),
+                         .differ = json_array(),
+                         .reached = json_null(),
+                         .away = json_array()};
     bool good = compare(&v), digests = good && look_at_digests(&v);
     code = good ? conclude(&v, digests) : EXIT_FAILED;
     json_object_set_new(r->json, "rows", json_integer(v.rows));
@@ -229,5 +299,7 @@ int verb_verify(struct run *r) {
     json_object_set_new(r->json, "unsettled", v.unsettled);
     json_object_set_new(r->json, "differ", v.differ);
     json_object_set_new(r->json, "equal", json_boolean(good && code == 0));
+    json_decref(v.reached);
+    json_decref(v.away);
     return code;
 }
