@@ -30,6 +30,15 @@ void message_finish(struct message *m) {
         vv_finish(&m->report.vv);
         vv_finish(&m->report.synced);
         break;
+    case MESSAGE_TRANSFER_ASK:
+        vv_finish(&m->transfer_ask.vv);
+        vv_finish(&m->transfer_ask.staged_vv);
+        break;
+    case MESSAGE_TRANSFER_ROWS: vv_finish(&m->transfer_rows.vv); break;
+    case MESSAGE_TRANSFER_END:
+        vv_finish(&m->transfer_end.vv);
+        vv_finish(&m->transfer_end.floor);
+        break;
     case MESSAGE_VOTE:
     case MESSAGE_LEAD:
     case MESSAGE_HELLO:
@@ -78,11 +87,13 @@ static bool read_flag(struct reader *r) {
 static void put_refuse(const struct message *m, struct buf *out) {
     buf_varint(out, m->refuse.subscription);
     buf_slice(out, m->refuse.reason);
+    buf_u8(out, m->refuse.transfers != 0);
 }
 
 static void read_refuse_message(struct reader *r, struct message *m) {
     m->refuse.subscription = read_u32_varint(r);
     m->refuse.reason = read_slice(r);
+    m->refuse.transfers = read_flag(r);
 }
 
 static void put_subscribe(const struct message *m, const struct origins *t, struct buf *out) {
@@ -309,6 +320,88 @@ static void read_row_told(struct reader *r, struct origins *t, struct message *m
     m->row_told.argc = read_args(r, &m->row_told.args);
 }
 
+static void put_transfer_ask(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_u64(out, m->transfer_ask.transfer);
+    buf_u64(out, m->transfer_ask.snapshot);
+    buf_u8(out, m->transfer_ask.phase);
+    buf_slice(out, m->transfer_ask.from);
+    buf_varint(out, m->transfer_ask.offset);
+    buf_varint(out, m->transfer_ask.window_bytes);
+    buf_u8(out, m->transfer_ask.full != 0);
+    vv_encode(&m->transfer_ask.vv, t, out);
+    buf_u64(out, m->transfer_ask.staged_upto);
+    vv_encode(&m->transfer_ask.staged_vv, t, out);
+}
+
+static uint8_t read_phase(struct reader *r) {
+    uint8_t phase = read_u8(r);
+    if (phase > TRANSFER_DONE) read_refuse(r);
+    return phase;
+}
+
+static void read_transfer_ask(struct reader *r, struct origins *t, struct message *m) {
+    m->transfer_ask.transfer = read_u64(r);
+    m->transfer_ask.snapshot = read_u64(r);
+    m->transfer_ask.phase = read_phase(r);
+    m->transfer_ask.from = read_slice(r);
+    m->transfer_ask.offset = read_varint(r);
+    m->transfer_ask.window_bytes = read_u32_varint(r);
+    m->transfer_ask.full = read_flag(r);
+    vv_decode(r, t, &m->transfer_ask.vv);
+    m->transfer_ask.staged_upto = read_u64(r);
+    vv_decode(r, t, &m->transfer_ask.staged_vv);
+}
+
+static void put_transfer_rows(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_u64(out, m->transfer_rows.transfer);
+    buf_u64(out, m->transfer_rows.snapshot);
+    buf_u8(out, m->transfer_rows.phase);
+    buf_slice(out, m->transfer_rows.from);
+    buf_u8(out, m->transfer_rows.next_phase);
+    buf_slice(out, m->transfer_rows.next);
+    buf_varint(out, m->transfer_rows.offset);
+    buf_varint(out, m->transfer_rows.total);
+    buf_u8(out, m->transfer_rows.full != 0);
+    vv_encode(&m->transfer_rows.vv, t, out);
+    buf_put(out, m->transfer_rows.bytes.p, m->transfer_rows.bytes.n);
+}
+
+static void read_transfer_rows(struct reader *r, struct origins *t, struct message *m) {
+    m->transfer_rows.transfer = read_u64(r);
+    m->transfer_rows.snapshot = read_u64(r);
+    m->transfer_rows.phase = read_phase(r);
+    m->transfer_rows.from = read_slice(r);
+    m->transfer_rows.next_phase = read_phase(r);
+    m->transfer_rows.next = read_slice(r);
+    m->transfer_rows.offset = read_varint(r);
+    m->transfer_rows.total = read_varint(r);
+    m->transfer_rows.full = read_flag(r);
+    vv_decode(r, t, &m->transfer_rows.vv);
+    m->transfer_rows.bytes = read_bytes(r, (size_t)(r->end - r->p));
+    if (m->transfer_rows.bytes.n > m->transfer_rows.total || m->transfer_rows.offset > m->transfer_rows.total - m->transfer_rows.bytes.n)
+        read_refuse(r);
+}
+
+static void put_transfer_end(const struct message *m, const struct origins *t, struct buf *out) {
+    buf_u64(out, m->transfer_end.transfer);
+    buf_u64(out, m->transfer_end.snapshot);
+    buf_u8(out, (uint8_t)m->transfer_end.how);
+    vv_encode(&m->transfer_end.vv, t, out);
+    vv_encode(&m->transfer_end.floor, t, out);
+    buf_slice(out, m->transfer_end.sources);
+}
+
+static void read_transfer_end(struct reader *r, struct origins *t, struct message *m) {
+    m->transfer_end.transfer = read_u64(r);
+    m->transfer_end.snapshot = read_u64(r);
+    uint8_t how = read_u8(r);
+    if (how > TRANSFER_ANEW) read_refuse(r);
+    m->transfer_end.how = (enum transfer_end)how;
+    vv_decode(r, t, &m->transfer_end.vv);
+    vv_decode(r, t, &m->transfer_end.floor);
+    m->transfer_end.sources = read_slice(r);
+}
+
 void report_knows_put(const struct report_knows *k, struct buf *out) {
     buf_slice(out, k->dc);
     buf_varint(out, k->node);
@@ -377,6 +470,9 @@ static void put_payload(const struct message *m, const struct origins *t, struct
     case MESSAGE_HEARTBEAT: put_heartbeat(m, t, out); return;
     case MESSAGE_FORWARD: put_forward(m, out); return;
     case MESSAGE_ANSWER: put_answer(m, t, out); return;
+    case MESSAGE_TRANSFER_ASK: put_transfer_ask(m, t, out); return;
+    case MESSAGE_TRANSFER_ROWS: put_transfer_rows(m, t, out); return;
+    case MESSAGE_TRANSFER_END: put_transfer_end(m, t, out); return;
     case MESSAGE_VOTE: put_vote(m, out); return;
     case MESSAGE_VOTED: put_voted(m, t, out); return;
     case MESSAGE_LEAD: buf_varint(out, m->lead.term); return;
@@ -397,6 +493,9 @@ static void read_payload(struct reader *r, struct origins *t, struct message *m)
     case MESSAGE_HEARTBEAT: read_heartbeat(r, t, m); return;
     case MESSAGE_FORWARD: read_forward(r, m); return;
     case MESSAGE_ANSWER: read_answer(r, t, m); return;
+    case MESSAGE_TRANSFER_ASK: read_transfer_ask(r, t, m); return;
+    case MESSAGE_TRANSFER_ROWS: read_transfer_rows(r, t, m); return;
+    case MESSAGE_TRANSFER_END: read_transfer_end(r, t, m); return;
     case MESSAGE_VOTE: read_vote(r, m); return;
     case MESSAGE_VOTED: read_voted(r, t, m); return;
     case MESSAGE_LEAD: m->lead.term = read_varint(r); return;

@@ -24,7 +24,10 @@
     X(VOTED, 10, "whether; and what the voter has, and has promised")                                                                                \
     X(LEAD, 11, "take over from me: you have what I have")                                                                                           \
     X(ROW_ASK, 12, "a question about rows, or what is to be done about one that is damaged")                                                         \
-    X(ROW_TOLD, 13, "the answer to a ROW_ASK, and the VV at which it holds")\
+    X(ROW_TOLD, 13, "the answer to a ROW_ASK, and the VV at which it holds")                                                                         \
+    X(TRANSFER_ASK, 14, "rows of a snapshot, from a place on: of those changed beyond this VV, or of all")                                           \
+    X(TRANSFER_ROWS, 15, "a piece of them")                                                                                                          \
+    X(TRANSFER_END, 16, "there are no more of them; or that snapshot is gone")\
     X(REPORT, 17, "what a node has, passed on to nodes that have no link with it")
 enum message_type {
 #define X(name, number, doc) MESSAGE_##name = number,
@@ -69,6 +72,9 @@ enum row_outcome {
 #undef X
 };
 
+/* In this order; a full transfer has both of the first. */
+enum transfer_phase { TRANSFER_OF_ROWS, TRANSFER_OF_JOURNAL /* records of rows that are gone */, TRANSFER_DONE };
+
 /* Slices borrow from the decoded frame, or from the caller when encoding; version vectors are owned by the message. */
 struct message {
     enum message_type type;
@@ -84,6 +90,7 @@ struct message {
         struct {
             uint32_t subscription; /* 0: the connection itself */
             struct slice reason;
+            uint8_t transfers; /* what is lacked can be had as rows: TRANSFER_ASK */
         } refuse;
         struct {
             uint32_t subscription; /* chosen by the subscriber; a later one replaces the earlier */
@@ -139,6 +146,35 @@ struct message {
             bool wrote;     /* the dot is the session's own latest write */
             struct slice reply;
         } answer;
+        struct {
+            uint64_t transfer; /* chosen by the asker */
+            uint64_t snapshot; /* 0: a new one, and from its beginning */
+            uint8_t phase;     /* enum transfer_phase */
+            struct slice from; /* the place: what came last, as TRANSFER_ROWS said; nothing: the beginning */
+            uint64_t offset;   /* so many bytes of the batch there have come */
+            uint32_t window_bytes;
+            uint8_t full;         /* what is staged is of all rows: so are those that are wanted now */
+            struct vv vv;         /* of the asker, for a new snapshot */
+            uint64_t staged_upto; /* of an earlier snapshot: rows of hashes below this are staged, 0: none ... */
+            struct vv staged_vv;  /* ... as of this VV */
+        } transfer_ask;
+        struct {
+            uint64_t transfer, snapshot;
+            uint8_t phase;
+            struct slice from; /* as asked */
+            uint8_t next_phase;
+            struct slice next;      /* where the batch after this one begins */
+            uint64_t offset, total; /* of this piece within the batch, and bytes of the batch */
+            uint8_t full;           /* all rows come: what does not is not there */
+            struct vv vv;           /* of the snapshot */
+            struct slice bytes;
+        } transfer_rows;
+        struct {
+            uint64_t transfer, snapshot;
+            enum transfer_end { TRANSFER_WHOLE, TRANSFER_GONE /* ask for a new one */, TRANSFER_ANEW /* likewise, and nothing staged counts */ } how;
+            struct vv vv, floor;  /* of the snapshot; and what its pointers say nothing of */
+            struct slice sources; /* what a checkpoint has of each origin */
+        } transfer_end;
         struct {
             uint64_t term;
             uint8_t pre;                      /* not yet: would it be granted? */

@@ -16,7 +16,8 @@ void check_crashed(struct history *h, uint32_t node, bool machine) {
 void check_recovered(struct history *h, uint32_t node) {
     struct h_node *n = &h->nodes[node];
     for (origin_ref o = 0; o < origins_count(h->origins); o++) {
-        uint64_t have = vv_get(&n->vv, o), least = vv_get(&n->made, o), most = vv_get(&n->latest, o);
+        uint64_t have = vv_get(&n->vv, o), least = vv_get(&n->made, o), most = vv_get(&n->latest, o), joined = vv_get(&n->joining, o);
+        if (joined > most) most = joined;
         if (have < least)
             history_fail(h, "I10", "node %u had committed %s, and recovers with number %llu", node, h_dot(h, (struct dot){o, least}),
                          (unsigned long long)have);

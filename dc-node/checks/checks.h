@@ -28,7 +28,11 @@ void check_crashed(struct history *h, uint32_t node, bool machine);
 void check_recovered(struct history *h, uint32_t node);
 
 /* ---- check_log.c: I12; when it is to be committed ---- */
-void check_trimmed(struct history *h, uint32_t node, const struct log_trim *trim, const struct origins *t);
+struct pointers { /* what a node's store has: is there one of that origin, with that number or a later one? */
+    bool (*points)(void *arg, struct slice key, const struct origin *o, uint64_t n);
+    void *arg;
+};
+void check_trimmed(struct history *h, uint32_t node, const struct log_trim *trim, const struct origins *t, const struct pointers *p);
 
 /* ---- check_bounds.c: I16 ---- */
 void check_memory(struct history *h, uint32_t node, uint64_t bytes, uint64_t bytes_max);

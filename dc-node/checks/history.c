@@ -53,6 +53,8 @@ void history_destroy(struct history *h) {
         vv_finish(&h->nodes[i].made);
         vv_finish(&h->nodes[i].latest);
         vv_finish(&h->nodes[i].had);
+        vv_finish(&h->nodes[i].joining);
+        vv_finish(&h->nodes[i].trimmed);
         free(h->nodes[i].refs);
     }
     for (uint32_t i = 0; i < h->backups_count; i++) {
@@ -298,6 +300,27 @@ void history_apply(struct history *h, uint32_t node, struct h_event *e) {
     n->vv_hash += dot_hash(e->dot);
 }
 
+/* A VV of the engine's, as the history has it. */
+static void translate(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t, struct vv *ret) {
+    for (origin_ref o = 0; o < vv->len; o++)
+        if (vv->n[o] > 0) vv_set(ret, history_ref(h, node, t, o), vv->n[o]);
+}
+
+void history_joining(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t) {
+    vv_clear(&h->nodes[node].joining);
+    translate(h, node, vv, t, &h->nodes[node].joining);
+}
+
+void history_joined(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t) {
+    struct h_node *n = &h->nodes[node];
+    struct vv target = {0};
+    translate(h, node, vv, t, &target);
+    for (uint32_t i = 0; i < h->events_count; i++)
+        if (vv_covers(&target, h->events[i]->dot) && !vv_covers(&n->vv, h->events[i]->dot)) history_apply(h, node, h->events[i]);
+    if (vv_compare(&target, &n->vv) != VV_EQUAL) history_fail(h, "I10", "node %u took a transfer with events that nobody made", node);
+    vv_finish(&target);
+}
+
 void history_started(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t) {
     struct h_node *n = &h->nodes[node];
     n->alive = true;
@@ -307,8 +330,7 @@ void history_started(struct history *h, uint32_t node, const struct vv *vv, cons
     vv_clear(&n->vv);
     n->digest = n->vv_hash = 0;
     struct vv target = {0};
-    for (origin_ref o = 0; o < vv->len; o++)
-        if (vv->n[o] > 0) vv_set(&target, history_ref(h, node, t, o), vv->n[o]);
+    translate(h, node, vv, t, &target);
     for (uint32_t i = 0; i < h->events_count; i++)
         if (vv_covers(&target, h->events[i]->dot)) history_apply(h, node, h->events[i]);
     if (vv_compare(&target, &n->vv) != VV_EQUAL) history_fail(h, "I10", "node %u starts with events that nobody made", node);
@@ -323,6 +345,7 @@ void history_backed_up(struct history *h, uint32_t node, uint32_t backup) {
     *b = (struct h_backup){.number = backup};
     vv_copy(&b->made, &h->nodes[node].made);
     vv_copy(&b->latest, &h->nodes[node].latest);
+    vv_join(&b->latest, &h->nodes[node].joining);
 }
 
 static bool is_on_a_disk(const struct history *h, struct dot d) {
@@ -338,6 +361,8 @@ void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
     vv_join(&n->had, &n->made);
     vv_clear(&n->made);
     vv_clear(&n->latest);
+    vv_clear(&n->joining);
+    vv_clear(&n->trimmed);
     n->term = 0;
     for (uint32_t i = 0; backup != 0 && i < h->backups_count; i++) {
         if (h->backups[i].number != backup) continue;

@@ -104,6 +104,8 @@ struct h_node {
     origin_ref *refs; /* engine's ref -> history's */
     uint32_t refs_count;
     struct vv synced, made, latest; /* what survives a crash of the machine, of the process; what may at most */
+    struct vv trimmed;              /* from its log */
+    struct vv joining;              /* what a transfer on its disk will make of its VV */
     struct vv had;                  /* what disks held that were wiped or replaced since */
     uint64_t wall_ms_greatest;
     uint64_t term; /* the greatest in which it has spoken; of what its disk remembers */
@@ -182,6 +184,9 @@ bool h_makes_version(const struct h_op *op); /* of a whole row or of a register 
 
 /* The node runs from now on, with the state of this VV. */
 void history_started(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t);
+/* From its next commit on a transfer makes this of its VV; and it has. */
+void history_joining(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t);
+void history_joined(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t);
 void history_stopped(struct history *h, uint32_t node);
 /* The node's disk was copied, under that number. */
 void history_backed_up(struct history *h, uint32_t node, uint32_t backup);

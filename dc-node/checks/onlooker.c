@@ -44,6 +44,19 @@ void onlooker_applied(void *onlooker, uint32_t node, const struct event *e, bool
     l->applied = true;
 }
 
+void onlooker_joining(void *onlooker, uint32_t node, const struct vv *vv) {
+    struct onlooker *l = onlooker;
+    history_joining(l->history, node, vv, engine_origins(world_engine(l->world, node)));
+}
+
+void onlooker_joined(void *onlooker, uint32_t node) {
+    struct onlooker *l = onlooker;
+    struct engine *e = world_engine(l->world, node);
+    history_joined(l->history, node, engine_vv(e), engine_origins(e));
+    if (l->trace) fprintf(l->trace, "%27s a transfer\n", "joins");
+    l->applied = true;
+}
+
 void onlooker_stepped(void *onlooker, uint32_t node) {
     struct onlooker *l = onlooker;
     if (!l->applied) return;
@@ -61,9 +74,12 @@ void onlooker_committed(void *onlooker, uint32_t node, enum world_commit how) {
     check_committed(((struct onlooker *)onlooker)->history, node, durabilities[how]);
 }
 
+static bool points(void *store, struct slice key, const struct origin *o, uint64_t n) { return sim_store_pointer(store, key, o) >= n; }
+
 void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c) {
     struct onlooker *l = onlooker;
-    for (size_t i = 0; i < c->trims_count; i++) check_trimmed(l->history, node, &c->trims[i], engine_origins(world_engine(l->world, node)));
+    struct pointers p = {points, world_store(l->world, node)};
+    for (size_t i = 0; i < c->trims_count; i++) check_trimmed(l->history, node, &c->trims[i], engine_origins(world_engine(l->world, node)), &p);
     stop_if_failed(l);
 }
 
@@ -85,6 +101,8 @@ struct world_watcher onlooker_watcher(struct onlooker *l) {
         .stopped = onlooker_stopped,
         .stepping = onlooker_stepping,
         .applied = onlooker_applied,
+        .joining = onlooker_joining,
+        .joined = onlooker_joined,
         .stepped = onlooker_stepped,
         .committed = onlooker_committed,
         .broken = onlooker_broken,

@@ -15,6 +15,8 @@ void onlooker_started(void *onlooker, uint32_t node);
 void onlooker_stopped(void *onlooker, uint32_t node, enum crash kind);
 void onlooker_stepping(void *onlooker, uint32_t node);
 void onlooker_applied(void *onlooker, uint32_t node, const struct event *e, bool own);
+void onlooker_joining(void *onlooker, uint32_t node, const struct vv *vv);
+void onlooker_joined(void *onlooker, uint32_t node);
 void onlooker_stepped(void *onlooker, uint32_t node);
 void onlooker_committed(void *onlooker, uint32_t node, enum world_commit how);
 void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c);

@@ -57,6 +57,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     e->flush_due_us = now.mono_us + FLUSH_AGE_US;
     e->collect_due_us = now.mono_us + COLLECT_PERIOD_US;
     size_memory(e);
+    transfer_init(e);
     members_create(e);
     if (engine_recover(e, why) != 0) {
         engine_destroy(e);
@@ -71,6 +72,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     handlers_create(e);
     members_settle(e);
     return_create(e);
+    transfer_create(e);
     if (lead_create(e, why) != 0) {
         engine_destroy(e);
         return STORE_FAILED;
@@ -84,6 +86,7 @@ void engine_destroy(struct engine *e) {
     if (!e) return;
     requests_finish(e);
     forward_finish(e);
+    transfer_finish(e);
     handlers_finish(e);
     journal_finish(e);
     losses_finish(e);
@@ -113,7 +116,7 @@ void engine_destroy(struct engine *e) {
     origins_destroy(e->origins);
     struct vv *vectors[] = {&e->vv, &e->stable, &e->flushed_vv, &e->freezing_vv, &e->trimmed, &e->with_context, &e->owed, &e->fetch};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) vv_finish(vectors[i]);
-    for (uint32_t i = 0; i < e->log_marks_count; i++) vv_finish(&e->log_marks[i].vv);
+    pointers_finish(e);
     struct buf *bufs[] = {&e->row_bytes,       &e->body,     &e->text, &e->page,        &e->own_bodies, &e->loss_bytes,
                           &e->tombstone_after, &e->identity, &e->view, &e->definitions, &e->absent};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_finish(bufs[i]);
@@ -128,48 +131,20 @@ void engine_destroy(struct engine *e) {
 
 /* ---- flushes and trims ---- */
 
-static uint64_t retained_bytes(const struct engine *e) { return e->options.cluster->log_bytes_max / 4; }
-
-/* Marks in the log, of which the oldest kept is the latest that lies far enough back. */
-static void mark_log(struct engine *e) {
-    struct log_mark *m = e->log_marks;
-    uint64_t step = retained_bytes(e) / (LOG_MARKS - 2), now = e->count.log_bytes;
-    if (e->log_marks_count && now - m[e->log_marks_count - 1].log_bytes <= step) return;
-    while (e->log_marks_count == LOG_MARKS || (e->log_marks_count > 1 && now - m[1].log_bytes >= retained_bytes(e))) {
-        vv_finish(&m[0].vv);
-        memmove(m, m + 1, --e->log_marks_count * sizeof *m);
-    }
-    m[e->log_marks_count] = (struct log_mark){.log_bytes = now};
-    vv_copy(&m[e->log_marks_count++].vv, &e->vv);
-}
-
-/* What everybody has, and rows hold, may go; a quarter of the budget stays, for nodes that come back with less than they had. */
-static void trim_log(struct engine *e) {
-    struct vv upto = {0};
-    for (uint32_t i = 0; i < e->log_marks_count; i++)
-        if (e->count.log_bytes - e->log_marks[i].log_bytes >= retained_bytes(e)) vv_copy(&upto, &e->log_marks[i].vv);
-    if (!bug(e, BUG_TRIM_EARLY)) vv_meet(&upto, &e->stable);
-    vv_meet(&upto, &e->flushed_vv);
-    for (origin_ref o = 0; o < upto.len; o++) {
-        if (vv_get(&upto, o) <= vv_get(&e->trimmed, o)) continue;
-        vv_set(&e->trimmed, o, vv_get(&upto, o));
-        GROW(e->trims, e->trims_count, e->trims_cap);
-        e->trims[e->trims_count++] = (struct log_trim){o, vv_get(&upto, o)};
-    }
-    vv_finish(&upto);
-}
-
 static void flushed(struct engine *e) {
     rows_flushed(&e->rows);
     vv_copy(&e->flushed_vv, &e->freezing_vv);
-    trim_log(e);
+    transfer_flushed(e);
+    log_trim(e);
 }
 
 static void start_flush(struct engine *e) {
-    struct flush *f = rows_freeze(&e->rows, e->flush_wanted);
+    struct flush *f = rows_freeze(&e->rows, e->flush_wanted || pointers_want_flush(e));
     if (!f) return;
+    pointers_freeze(e, f);
+    transfer_freeze(e, f);
     engine_checkpoint(e, &f->checkpoint);
-    vv_copy(&e->freezing_vv, &e->vv);
+    vv_copy(&e->freezing_vv, transfer_vv(e));
     e->updates.flush = f;
     e->flush_wanted = false;
     e->flush_due_us = e->now.mono_us + FLUSH_AGE_US;
@@ -177,7 +152,8 @@ static void start_flush(struct engine *e) {
 
 static bool flush_is_due(struct engine *e) {
     if (e->rows.flushing) return false;
-    return e->flush_wanted || e->rows.dirty_bytes > e->rows.cache_bytes_max / 2 || (e->rows.dirty_count && e->now.mono_us >= e->flush_due_us);
+    return e->flush_wanted || pointers_want_flush(e) || e->rows.dirty_bytes > e->rows.cache_bytes_max / 2 ||
+           (e->rows.dirty_count && e->now.mono_us >= e->flush_due_us);
 }
 
 bool engine_flush_now(struct engine *e) {
@@ -215,6 +191,8 @@ static void clear_updates(struct engine *e) {
 static void tick(struct engine *e) {
     links_tick(e);
     fetch_tick(e);
+    transfer_tick(e);
+    if (e->folding) return;
     return_tick(e);
     members_tick(e);
     lead_tick(e);
@@ -223,8 +201,9 @@ static void tick(struct engine *e) {
     if (e->now.mono_us >= e->collect_due_us && !e->updates.fatal) {
         e->collect_due_us = e->now.mono_us + COLLECT_PERIOD_US;
         engine_find_stable(e);
-        trim_log(e);
+        log_trim(e);
         engine_collect(e);
+        if (!e->updates.fatal) pointers_sweep(e);
         if (!e->updates.fatal) journal_collect(e);
     }
     if (!e->updates.fatal) handlers_tick(e);
@@ -270,6 +249,7 @@ static void collect_commit(struct engine *e) {
     if (e->identity.n) e->metas[c->metas_count++] = (struct named_record){slice_text(IDENTITY_NAME), buf_slice_of(&e->identity)};
     c->must_sync = lead_record(e, &e->metas[c->metas_count]);
     c->metas_count += c->must_sync;
+    transfer_records(e, c);
     e->updates.commit_needed = c->metas_count || c->blocks_count || c->losses_count || c->trims_count;
 }
 
@@ -283,11 +263,12 @@ const struct engine_updates *engine_updates(struct engine *e) {
         e->ack_early_held = bug(e, BUG_ACK_EARLY) && !e->ack_early_held;
         if (!e->ack_early_held) engine_close_own_block(e);
         links_updates(e);
-        mark_log(e);
+        log_mark(e);
+        transfer_updates(e);
         if (flush_is_due(e)) start_flush(e);
         collect_commit(e);
     }
-    e->updates.refuse_requests = e->rows.flushing && e->rows.dirty_bytes + e->rows.frozen_bytes > e->rows.cache_bytes_max;
+    e->updates.refuse_requests = e->folding || (e->rows.flushing && e->rows.dirty_bytes + e->rows.frozen_bytes > e->rows.cache_bytes_max);
     e->collected = true;
     return &e->updates;
 }
@@ -297,7 +278,7 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 uint64_t engine_wake_us(const struct engine *e) {
     uint64_t wake = least(e->collect_due_us, least(links_wake_us(e), least(requests_wake_us(e), forward_wake_us(e))));
     wake = least(wake, least(ack_wake_us(e), recount_wake_us(e)));
-    wake = least(wake, least(handlers_wake_us(e), lead_wake_us(e)));
+    wake = least(wake, least(handlers_wake_us(e), least(lead_wake_us(e), transfer_wake_us(e))));
     if (!e->rows.flushing && e->rows.dirty_count) wake = least(wake, e->flush_due_us);
     return wake;
 }
@@ -307,7 +288,7 @@ const struct vv *engine_vv(const struct engine *e) { return &e->vv; }
 struct origins *engine_origins(struct engine *e) {
     return e->origins;
 }
-uint64_t engine_digest(const struct engine *e) { return e->digest; }
+uint64_t engine_digest(const struct engine *e) { return e->folding ? e->digest_before : e->digest; }
 uint64_t engine_run(const struct engine *e) { return e->run; }
 struct dot engine_last_dot(const struct engine *e) {
     return (struct dot){e->own, e->own == ORIGIN_NONE ? 0 : vv_get(&e->vv, e->own)};

@@ -158,6 +158,9 @@ void engine_status(struct engine *e, struct buf *out);
 struct engine_observer {
     void (*applied)(void *arg, const struct event *e, bool own);
     void *arg;
+    /* Of a transfer: from this commit on, after any crash too, the VV will be this; and it is, or will be, with this step. */
+    void (*joining)(void *arg, const struct vv *vv);
+    void (*joined)(void *arg);
 };
 void engine_observe(struct engine *e, struct engine_observer o);
 
@@ -179,7 +182,15 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(STAMP_STANDS, 14, "a received stamp does not move the clock at all")                                                                           \
     X(RETURN_EARLY, 15, "a node that was wiped or restored serves at once")                                                                          \
     X(REPORT_STANDS, 16, "what a node reported in an earlier run still counts, and nobody looks whether a run began behind it")                      \
-    X(TRIM_EARLY, 17, "the log drops what this node has flushed, whoever lacks it")                                                                  \
+    X(TRIM_EARLY, 17, "past its budget the log drops what is not yet flushed")                                                                       \
+    X(POINTER_SUPERSEDED, 18, "a pointer goes with its version: what is removed leaves none")                                                        \
+    X(POINTERS_STAY, 19, "who takes rows takes no pointers for them")                                                                                \
+    X(TRANSFER_LIVE, 20, "rows of a transfer count one by one, the VV at the end")                                                                   \
+    X(TRANSFER_VV_FIRST, 21, "the VV of a transfer counts before its rows, which a crash may lose")                                                  \
+    X(TRANSFER_FUZZY, 22, "rows of a transfer are as they are when they are sent, its VV is of its start")                                           \
+    X(TRANSFER_OF_ONE, 23, "a transfer moves the VV of one origin alone")                                                                            \
+    X(TRANSFER_NO_FLOOR, 24, "whoever lacks what is stable gets changed rows alone")                                                                 \
+    X(TRANSFER_ANY_SENDER, 25, "a broken transfer goes on at any sender")                                                                            \
     X(ACKS_OF_ANY_TERM, 30, "acknowledgements that were given in another term count")                                                                \
     X(READ_WITHOUT_ROUND, 31, "a linearizable read is answered at once")                                                                             \
     X(NO_CHANGE_UNCONFIRMED, 32, "a write that changes nothing is answered at once")

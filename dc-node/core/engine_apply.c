@@ -54,22 +54,19 @@ bool engine_read_row(struct engine *e, struct slice key, const struct stored_row
 
 bool engine_is_definition(struct slice key) { return key.n > strlen(RULES_PREFIX) && memcmp(key.p, RULES_PREFIX, strlen(RULES_PREFIX)) == 0; }
 
-static void put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct row *r) {
+struct stored_row *engine_put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct row *r,
+                                  const struct dot *by) {
     struct row_facts before = old ? old->facts : (struct row_facts){0}, after = describe(e, key, r);
     if (e->rows_noted) rows_note(e, hash, key, &before, &after);
     buf_clear(&e->row_bytes);
     buf_clear(&e->absent);
     if (r->cells_count) row_encode(r, e->origins, &e->row_bytes);
-    rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes))->facts = after; /* old, and what r borrows from it, may be gone now */
+    struct stored_row *row = rows_put(&e->rows, hash, key, buf_slice_of(&e->row_bytes)); /* old, and what r borrows from it, may be gone now */
+    row->facts = after;
+    if (by) rows_touch(row, *by);
     e->digest += after.digest - before.digest;
     if (!engine_is_definition(key)) e->live_rows += (uint64_t)after.live - (uint64_t)before.live;
-}
-
-struct stored_row *engine_put_row(struct engine *e, uint64_t hash, struct slice key, const struct stored_row *old, const struct row *r,
-                                  const struct dot *by) {
-    (void)by;
-    put_row(e, hash, key, old, r);
-    return rows_peek(&e->rows, hash, key);
+    return row;
 }
 
 /* ---- one event ---- */
@@ -80,6 +77,12 @@ static void plant_in_row(struct engine *e, struct row *r) {
         r->cells[0].count = r->versions_count = 1;
     }
     if (bug(e, BUG_COLLECT_EARLY) && r->cells_count && !row_live(r)) row_clear(r);
+}
+
+static bool has_version(const struct row *r, struct dot d) {
+    for (uint32_t i = 0; i < r->versions_count; i++)
+        if (dot_equal(r->versions[i].dot, d)) return true;
+    return false;
 }
 
 static void apply_change(struct engine *e, const struct event *ev, const struct change *c, const struct vv *deps, bool replay) {
@@ -108,13 +111,14 @@ static void apply_change(struct engine *e, const struct event *ev, const struct 
     const struct row_news *n = &e->news;
     if (n->lost_count || n->cells_count || n->types_before || n->types_after) journal_follow(e, c->key, n, table, before, after, c, ev->dot);
     bool open = table->policy == POLICY_HANDLER && row_open(after);
-    put_row(e, hash, c->key, old, after);
+    bool pointed = !bug(e, BUG_POINTER_SUPERSEDED) || has_version(after, ev->dot);
+    engine_put_row(e, hash, c->key, old, after, pointed ? &ev->dot : NULL);
     if (open) handlers_consider(e, c->key);
     if (c->op == CHANGE_RECORD && !replay) handlers_recorded(e, c->key, c->content);
     if (engine_is_definition(c->key)) rules_follow(e, c->key);
 }
 
-static void note_moved(struct engine *e, origin_ref o, struct source *src) {
+void engine_note_moved(struct engine *e, origin_ref o, struct source *src) {
     if (!src->moved && o != e->own) {
         src->moved = true;
         GROW(e->moved, e->moved_count, e->moved_cap);
@@ -135,7 +139,7 @@ void engine_apply(struct engine *e, const struct event *ev, bool own, bool repla
     vv_raise(&e->vv, ev->dot.origin, ev->dot.n);
     src->checksum = ev->checksum;
     src->stamp = ev->stamp;
-    note_moved(e, ev->dot.origin, src);
+    engine_note_moved(e, ev->dot.origin, src);
     uint64_t bound = bug(e, BUG_STAMP_DRAGGED) ? UINT64_MAX >> 8 : e->cluster->clock_bound_ms;
     if (!own && !bug(e, BUG_STAMP_STANDS)) hlc_observe(&e->clock, ev->stamp, e->now.wall_ms, bound);
     if (replay) return;
@@ -367,7 +371,7 @@ static enum applied apply_block(struct engine *e, const struct block *b, bool re
 }
 
 /* Whatever became applicable, until nothing more does. */
-static void apply_waiting(struct engine *e) {
+void engine_apply_waiting(struct engine *e) {
     const char *why = NULL;
     for (bool progress = true; progress && e->waiting_bytes && !e->updates.fatal;) {
         progress = false;
@@ -402,18 +406,18 @@ enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, con
         e->count.duplicates += b.count;
         return INGEST_OK;
     }
-    if (b.first <= vv_get(&e->vv, b.origin) + 1) {
+    if (b.first <= vv_get(&e->vv, b.origin) + 1 && !e->folding) {
         switch (apply_block(e, &b, replay, ret_why)) {
         case APPLIED_BAD: return INGEST_BAD;
         case APPLIED_ALL:
-            if (e->waiting_bytes && !replay) apply_waiting(e);
+            if (e->waiting_bytes && !replay) engine_apply_waiting(e);
             return INGEST_OK;
         case APPLIED_PART: break;
         }
     }
     if (replay) return INGEST_GAP;
     keep_waiting(e, src, &b, bytes);
-    apply_waiting(e);
+    if (!e->folding) engine_apply_waiting(e);
     return INGEST_OK;
 }
 
@@ -464,7 +468,7 @@ static void collect_tombstones(struct engine *e) {
             struct row *left = decode_row(e, row, false);
             if (row_collectable(left, &e->stable) && removal_is_stable(e, row, left)) {
                 row_clear(left);
-                put_row(e, hash, key, row, left);
+                engine_put_row(e, hash, key, row, left, NULL);
                 e->count.collected++;
             }
         }
@@ -522,7 +526,7 @@ static void plant_collect_beside_live(struct engine *e) {
     r->versions_count = r->cells[0].count = kept;
     struct buf key = {0};
     buf_put(&key, stored_key(row).p, stored_key(row).n);
-    put_row(e, row->hash, buf_slice_of(&key), row, r);
+    engine_put_row(e, row->hash, buf_slice_of(&key), row, r, NULL);
     buf_finish(&key);
 }
 

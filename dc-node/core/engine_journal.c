@@ -91,7 +91,7 @@ static uint64_t began_ms(struct engine *e, const struct place *p, struct dot num
     return ms;
 }
 
-static void put_time(struct engine *e, struct slice name) {
+void journal_put_time(struct engine *e, struct slice name) {
     struct buf time = {0};
     journal_name_time(e->now.wall_ms, name, &time);
     journal_put(e, buf_slice_of(&time), slice_text("-"));
@@ -103,7 +103,7 @@ static void put_pointer(struct engine *e, const struct place *p, struct dot from
     journal_name_pointer(episode_id(p->key, p->kind, p->name, from, e->origins), cleared(&e->journal.name));
     pointer_encode(&at, e->origins, cleared(&e->journal.value));
     journal_put(e, buf_slice_of(&e->journal.name), buf_slice_of(&e->journal.value));
-    if (!dot_equal(from, to)) put_time(e, buf_slice_of(&e->journal.name));
+    if (!dot_equal(from, to)) journal_put_time(e, buf_slice_of(&e->journal.name));
 }
 
 static void put_episode(struct engine *e, const struct place *p, const struct blocks *s, const struct row_block *b, bool open, uint64_t began) {
@@ -120,7 +120,7 @@ static void put_episode(struct engine *e, const struct place *p, const struct bl
     episode_encode(&ep, e->origins, cleared(&e->journal.value));
     struct slice name = episode_name(e, p, ep.number);
     journal_put(e, name, buf_slice_of(&e->journal.value));
-    if (!open) put_time(e, name);
+    if (!open) journal_put_time(e, name);
 }
 
 /* It is part of episode `into` now. */
@@ -301,7 +301,7 @@ static void put_loss(struct engine *e, const struct place *p, const struct lost 
     if (journal_just_put(e, buf_slice_of(&e->journal.name))) return; /* it left an episode, and a type that was hidden, in one */
     loss_encode(&l, e->origins, cleared(&e->journal.value));
     journal_put(e, buf_slice_of(&e->journal.name), buf_slice_of(&e->journal.value));
-    put_time(e, buf_slice_of(&e->journal.name));
+    journal_put_time(e, buf_slice_of(&e->journal.name));
     e->journal.entries++;
 }
 
@@ -336,4 +336,39 @@ void journal_follow(struct engine *e, struct slice key, const struct row_news *n
     losses_follow(e, key, news, table, before, after, by);
     if (conflicts != e->count.conflicts || open != e->count.open_conflicts || entries != e->journal.entries) journal_put_counts(e);
     e->journal.taken_count = 0;
+}
+
+/* ---- a transfer ---- */
+
+void journal_put_joined(struct engine *e, const struct episode *ep) {
+    struct place p = {ep->key, ep->kind, ep->name, ep->closed_by};
+    bool there = journal_get(e, episode_name(e, &p, ep->number), cleared(&e->journal.value));
+    struct buf record = {0};
+    episode_encode(ep, e->origins, &record);
+    if (!there) {
+        e->journal.entries++;
+        put_pointer(e, &p, ep->number, ep->number);
+    }
+    if (!there || !slice_equal(buf_slice_of(&record), buf_slice_of(&e->journal.value))) {
+        struct slice name = episode_name(e, &p, ep->number);
+        journal_put(e, name, buf_slice_of(&record));
+        if (!ep->open) journal_put_time(e, name);
+    }
+    buf_finish(&record);
+}
+
+void journal_absorb(struct engine *e, const struct episode *into, struct dot number, bool own) {
+    struct place p = {into->key, into->kind, into->name, into->closed_by};
+    if (own)
+        absorb(e, &p, number, into->number);
+    else
+        put_pointer(e, &p, number, into->number);
+}
+
+void journal_types_joined(struct engine *e, struct slice key, const struct row *before, const struct row *after) {
+    struct row_news news = {.types_before = row_types_collide(before), .types_after = row_types_collide(after)};
+    struct place p = {key, CELL_TYPES, SLICE(NULL, 0), {ORIGIN_NONE, 0}};
+    if (!news.types_before && !news.types_after) return;
+    if (after->versions_count) p.by = after->versions[0].dot;
+    follow_types(e, &p, &news, before, after);
 }

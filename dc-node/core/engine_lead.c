@@ -28,7 +28,7 @@ uint64_t engine_term(const struct engine *e) { return e->election.durable.term; 
 static bool hands_over(const struct engine *e) { return e->now.mono_us < e->hands_until_us; }
 
 bool engine_leads(const struct engine *e) {
-    if (!election_leads(&e->election) || hands_over(e) || e->returning) return false;
+    if (!election_leads(&e->election) || hands_over(e) || e->returning || e->folding) return false;
     if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless) return true;
     struct election_now now = now_of(e);
     return stamp_ms(e->clock.last + 1) <= election_ceiling_ms(&e->election, &now);

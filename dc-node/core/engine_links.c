@@ -174,6 +174,17 @@ static void stop_serving(struct engine *e, uint32_t peer) {
     links_end_catch_up(e, peer);
 }
 
+/* Origins have moved without events: what is subscribed, and what is served, begins again from here. */
+void links_begin_anew(struct engine *e) {
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        struct link *l = &e->links[i];
+        l->served.live = false;
+        links_end_catch_up(e, i);
+        l->scope = 0;
+        l->refusal[0] = 0;
+    }
+}
+
 static void take_subscribe(struct engine *e, uint32_t peer, const struct message *m) {
     if (m->subscribe.subscription == e->links[peer].served.subscription) return; /* came twice */
     stop_serving(e, peer);
@@ -213,6 +224,7 @@ static void refuse(struct engine *e, uint32_t peer, origin_ref o) {
     struct message m = {.type = MESSAGE_REFUSE};
     m.refuse.subscription = s->subscription;
     m.refuse.reason = SLICE(why, strlen(why));
+    m.refuse.transfers = 1;
     links_send(e, peer, &m);
     s->refused = true;
 }
@@ -242,6 +254,7 @@ static bool load_head(struct engine *e, const struct served *s, struct page *p) 
             return false;
         }
         if (p->head.first + p->head.count - 1 <= vv_get(&s->sent, p->origin)) p->head.count = 0;
+        if (p->head.count && p->head.first > vv_get(&s->sent, p->origin) + 1) return false; /* what lies between came as rows */
         struct reader body = reader_of(p->head.bodies), stamp = reader_of(read_slice(&body));
         p->head_stamp = read_u64(&stamp);
     }
@@ -313,7 +326,7 @@ static void send_heartbeat(struct engine *e, uint32_t peer) {
     m.heartbeat.wall_ms = e->now.wall_ms;
     m.heartbeat.subscription = l->served.refused ? 0 : l->served.subscription;
     m.heartbeat.sent_bytes = l->served.sent_bytes;
-    m.heartbeat.digest = e->digest;
+    m.heartbeat.digest = engine_digest(e);
     lead_fill_heartbeat(e, &m);
     uint64_t silent_ms = (e->now.mono_us - l->heard_us) / 1000;
     m.heartbeat.silent_ms = silent_ms < UINT32_MAX ? (uint32_t)silent_ms : UINT32_MAX;
@@ -333,7 +346,7 @@ static void remember_digest(struct engine *e) {
     uint64_t hash = vv_hash(&e->vv, e->origins);
     struct history *last = &e->history[(e->history_next + 63) % 64];
     if (last->vv_hash == hash) return;
-    e->history[e->history_next] = (struct history){hash, e->digest};
+    e->history[e->history_next] = (struct history){hash, engine_digest(e)};
     e->history_next = (e->history_next + 1) % 64;
 }
 
@@ -395,6 +408,7 @@ static void take_refuse(struct engine *e, uint32_t peer, const struct message *m
     snprintf(l->refusal, sizeof l->refusal, "%.*s", n, (const char *)m->refuse.reason.p);
     for (char *c = l->refusal; *c; c++)
         if (*c < ' ' || *c > '~') *c = '?'; /* it goes into the status, which is JSON */
+    if (m->refuse.transfers) transfer_offered(e, peer);
 }
 
 /* ---- inputs ---- */
@@ -445,6 +459,9 @@ static void take_frame(struct engine *e, uint32_t peer, struct slice frame) {
     case MESSAGE_HEARTBEAT: take_heartbeat(e, peer, &m); break;
     case MESSAGE_FORWARD: requests_forward(e, peer, &m); break;
     case MESSAGE_ANSWER: requests_answer(e, peer, &m); break;
+    case MESSAGE_TRANSFER_ASK:
+    case MESSAGE_TRANSFER_ROWS:
+    case MESSAGE_TRANSFER_END: transfer_take(e, peer, &m); break;
     case MESSAGE_VOTE:
     case MESSAGE_VOTED:
     case MESSAGE_LEAD: lead_take(e, peer, &m); break;

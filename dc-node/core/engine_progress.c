@@ -155,6 +155,11 @@ static const char *say_unheard(const struct engine *e, const struct link *l, str
 const char *progress_state(struct engine *e, uint32_t peer, uint64_t lacking, struct buf *out) {
     const struct link *l = &e->links[peer];
     const struct progress *p = &l->progress;
+    char words[300];
+    if (l->connected && transfer_words(e, peer, words, sizeof words)) {
+        buf_text(out, words);
+        return "transfer";
+    }
     if (l->refusal[0]) {
         buf_text(out, l->refusal);
         return "refused";

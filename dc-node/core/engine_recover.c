@@ -2,7 +2,7 @@
 #include "state.h"
 #include <stdio.h>
 
-#define CHECKPOINT_VERSION 3
+#define CHECKPOINT_VERSION 4
 #define REPLAY_BYTES       (1024u * 1024)
 
 /* Of the cluster file. Nodes that join while others run take what is stable first. */
@@ -13,11 +13,26 @@ static uint64_t members_hash(const struct engine *e) {
     return h;
 }
 
+void engine_put_sources(struct engine *e, struct buf *out) {
+    const struct vv *vv = transfer_vv(e);
+    uint64_t n = 0;
+    for (origin_ref o = 0; o < vv->len; o++) n += vv->n[o] > 0;
+    buf_varint(out, n);
+    for (origin_ref o = 0; o < vv->len; o++) {
+        if (!vv->n[o]) continue;
+        const struct source *src = transfer_source(e, o);
+        origin_encode(e->origins, o, out);
+        buf_u64(out, src->checksum);
+        buf_u64(out, src->stamp);
+        vv_encode(&src->deps, e->origins, out);
+    }
+}
+
 /* u8 version, vv, u64 digest, u64 live rows, u64 journal entries, u64 last stamp, slice keys of definitions, u64 members, vv of what is stable among
- * them, varint count, per origin with a number: origin, u64 checksum, u64 stamp, vv of its deps. */
+ * them, sources, what pointers need, slice transfer. */
 void engine_checkpoint(struct engine *e, struct buf *out) {
     struct vv claimed = {0};
-    vv_copy(&claimed, &e->vv);
+    vv_copy(&claimed, transfer_vv(e));
     if (bug(e, BUG_VV_AHEAD) && e->own != ORIGIN_NONE) vv_raise(&claimed, e->own, vv_get(&claimed, e->own) + 1);
     buf_u8(out, CHECKPOINT_VERSION);
     vv_encode(&claimed, e->origins, out);
@@ -29,17 +44,9 @@ void engine_checkpoint(struct engine *e, struct buf *out) {
     buf_slice(out, buf_slice_of(&e->definitions));
     buf_u64(out, members_hash(e));
     vv_encode(&e->stable, e->origins, out);
-    uint64_t n = 0;
-    for (origin_ref o = 0; o < origins_count(e->origins); o++) n += vv_get(&e->vv, o) > 0;
-    buf_varint(out, n);
-    for (origin_ref o = 0; o < origins_count(e->origins); o++) {
-        if (!vv_get(&e->vv, o)) continue;
-        const struct source *src = engine_source(e, o);
-        origin_encode(e->origins, o, out);
-        buf_u64(out, src->checksum);
-        buf_u64(out, src->stamp);
-        vv_encode(&src->deps, e->origins, out);
-    }
+    engine_put_sources(e, out);
+    pointers_checkpoint(e, out);
+    transfer_checkpoint(e, out);
 }
 
 static int fail(struct buf *why, const char *what) {
@@ -68,6 +75,8 @@ static int read_checkpoint(struct engine *e, struct slice bytes, struct buf *why
         src->stamp = read_u64(&r);
         vv_decode(&r, e->origins, &src->deps);
     }
+    pointers_recover(e, &r);
+    transfer_recover(e, &r);
     return read_done(&r) ? 0 : fail(why, "the checkpoint is malformed");
 }
 
@@ -102,6 +111,7 @@ static bool replay_some(struct engine *e, struct replay *p) {
         enum ingest result = engine_ingest(e, p->block, true, &why);
         if (result == INGEST_BAD) engine_fail(e, "the log is damaged after number %llu: %s", (unsigned long long)vv_get(&e->vv, p->origin), why);
         if (result != INGEST_OK) break;
+        e->count.log_bytes += p->block.n;
         p->block.n = 0;
     }
     return vv_get(&e->vv, p->origin) > before;

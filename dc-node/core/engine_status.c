@@ -64,11 +64,12 @@ static void add_text(void *list, const char *text) { json_array_append_new(list,
 
 static json_t *alarms(struct engine *e) {
     json_t *list = json_array();
+    char why[300];
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         const struct link *l = &e->links[i];
         const char *name = e->cluster->nodes[i].name;
         if (l->diverged) json_array_append_new(list, json_sprintf("%s has the same version vector and other rows: they have diverged", name));
-        if (l->refusal[0]) json_array_append_new(list, json_sprintf("%s: %s", name, l->refusal));
+        if (l->refusal[0] && !transfer_words(e, i, why, sizeof why)) json_array_append_new(list, json_sprintf("%s: %s", name, l->refusal));
         /* A heartbeat that took long makes the other clock look behind, never ahead: whoever is behind says so. */
         if (l->reports && l->clock_ahead_ms > (int64_t)e->cluster->clock_bound_ms)
             json_array_append_new(list, json_sprintf("the clock of %s is %" PRId64 " ms ahead of this node's", name, l->clock_ahead_ms));
@@ -107,7 +108,7 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "uptime_ms", number(f.uptime_ms));
     json_object_set_new(s, "vv", vector(e, &e->vv));
     json_object_set_new(s, "stable", vector(e, &e->stable));
-    json_object_set_new(s, "digest", json_sprintf("%016" PRIx64, e->digest));
+    json_object_set_new(s, "digest", json_sprintf("%016" PRIx64, engine_digest(e)));
     json_object_set_new(s, "rows", number(f.rows));
     json_object_set_new(s, "dirty_rows", number(f.dirty_rows));
     json_object_set_new(s, "memory_bytes", number(f.memory_bytes));

@@ -3,6 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void forget_touches(struct stored_row *row) {
+    while (row->touch.next) {
+        struct row_touch *t = row->touch.next;
+        row->touch.next = t->next;
+        free(t);
+    }
+    row->touch.dot.n = 0;
+}
+
+static void free_row(struct stored_row *row) {
+    forget_touches(row);
+    free(row);
+}
+
 static size_t size_of(const struct stored_row *row) { return sizeof *row + row->key_bytes + row->row_bytes + 16; }
 static uint32_t bucket_of(const struct rows *r, uint64_t hash) { return (uint32_t)(hash >> (64 - r->bits)); }
 
@@ -14,16 +28,18 @@ void rows_init(struct rows *r, struct store *store, size_t cache_bytes_max) {
 
 void rows_finish(struct rows *r) {
     for (size_t i = 0; r->flushing && i < r->flush.rows_count; i++)
-        if (r->flush.rows[i]->superseded) free(r->flush.rows[i]);
+        if (r->flush.rows[i]->superseded) free_row(r->flush.rows[i]);
     for (size_t b = 0; b < (size_t)1 << r->bits; b++)
         for (struct stored_row *row = r->buckets[b], *next; row; row = next) {
             next = row->next;
-            free(row);
+            free_row(row);
         }
     free(r->buckets);
     free(r->dirty);
     free(r->flush.rows);
     buf_finish(&r->flush.checkpoint);
+    vv_finish(&r->flush.stable);
+    buf_finish(&r->flush.drops);
     buf_finish(&r->scratch);
 }
 
@@ -53,7 +69,7 @@ static void release(struct rows *r, struct stored_row *row) {
     assert(!row->dirty || row->superseded);
     r->count--;
     r->bytes -= size_of(row);
-    free(row);
+    free_row(row);
 }
 
 int rows_get(struct rows *r, uint64_t hash, struct slice key, struct stored_row **ret, int (*load)(void *, struct stored_row *), void *arg) {
@@ -94,6 +110,8 @@ struct stored_row *rows_put(struct rows *r, uint64_t hash, struct slice key, str
         new->dirty_slot = old->dirty_slot;
         r->dirty[new->dirty_slot] = new;
         r->dirty_bytes -= size_of(old);
+        new->touch = old->touch;
+        old->touch.next = NULL;
         old->dirty = false;
         release(r, old);
         return new;
@@ -111,6 +129,13 @@ struct stored_row *rows_put(struct rows *r, uint64_t hash, struct slice key, str
     return new;
 }
 
+void rows_touch(struct stored_row *row, struct dot by) {
+    struct row_touch *t = &row->touch;
+    while (t->dot.n && t->dot.origin != by.origin && t->next) t = t->next;
+    if (t->dot.n && t->dot.origin != by.origin) t = t->next = xcalloc(1, sizeof *t);
+    if (t->dot.n < by.n) t->dot = by;
+}
+
 struct flush *rows_freeze(struct rows *r, bool even_if_none) {
     if (r->flushing || (!r->dirty_count && !even_if_none)) return NULL;
     for (size_t i = 0; i < r->dirty_count; i++) r->dirty[i]->frozen = true;
@@ -123,6 +148,8 @@ struct flush *rows_freeze(struct rows *r, bool even_if_none) {
     r->dirty_bytes = 0;
     r->flushing = true;
     buf_clear(&r->flush.checkpoint);
+    buf_clear(&r->flush.drops);
+    r->flush.snapshot = false;
     return &r->flush;
 }
 
@@ -137,6 +164,7 @@ void rows_flushed(struct rows *r) {
     for (size_t i = 0; i < r->flush.rows_count; i++) {
         struct stored_row *row = r->flush.rows[i];
         row->dirty = row->frozen = false;
+        forget_touches(row);
         row->tombstone_indexed = row->facts.tombstone;
         row->expires_indexed_ms = row->facts.expires_ms;
         if (row->superseded) {

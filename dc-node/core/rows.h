@@ -28,6 +28,8 @@ int rows_get(struct rows *r, uint64_t hash, struct slice key, struct stored_row 
 struct stored_row *rows_peek(const struct rows *r, uint64_t hash, struct slice key);
 /* A new state of a row; row.n == 0: it is gone. Returns it, for the caller to fill digest, expires_ms, tombstone and live. */
 struct stored_row *rows_put(struct rows *r, uint64_t hash, struct slice key, struct slice row);
+/* A row just put was changed by this event. */
+void rows_touch(struct stored_row *row, struct dot by);
 /* All dirty rows become the flush; the caller fills its checkpoint. NULL: one is under way, or nothing is dirty and !even_if_none. */
 struct flush *rows_freeze(struct rows *r, bool even_if_none);
 void rows_flushed(struct rows *r);

@@ -16,18 +16,18 @@
 #include <string.h>
 #include <uthash.h>
 
-#define MIDDLE_PERIOD_US    100000u
-#define FLUSH_AGE_US        5000000u     /* dirty rows are flushed at the latest after so long */
-#define COLLECT_PERIOD_US   500000u      /* tombstones and expired rows are looked for so often */
-#define EXPIRIES_RESTART_US 60000000u    /* rows that another DC should have reaped are looked at again so often */
-#define COLLECT_KEYS        512u         /* at most so many of each a time */
-#define BLOCK_BYTES_MAX     (64u * 1024) /* a block of own events is closed above this */
+#define MIDDLE_PERIOD_US      100000u
+#define FLUSH_AGE_US          5000000u      /* dirty rows are flushed at the latest after so long */
+#define COLLECT_PERIOD_US     500000u       /* tombstones and expired rows are looked for so often */
+#define EXPIRIES_RESTART_US   60000000u     /* rows that another DC should have reaped are looked at again so often */
+#define COLLECT_KEYS          512u          /* at most so many of each a time */
+#define BLOCK_BYTES_MAX       (64u * 1024)  /* a block of own events is closed above this */
 #define OUT_BYTES_PENDING_MAX (256u * 1024) /* of replies in one run: above it a session takes no requests until they are handed over */
-#define FORWARDS_MAX        1024u        /* requests of one session under way to the leader */
-#define FORWARD_TIMEOUT_US  5000000u
-#define FLUSH_ALL_KEYS      2000u /* deleted per step by FLUSHALL */
-#define LOG_MARKS           32u
-#define DOT_BYTES_MAX       (1 + NAME_LEN_MAX + 3 + 8 + 10)
+#define FORWARDS_MAX          1024u         /* requests of one session under way to the leader */
+#define FORWARD_TIMEOUT_US    5000000u
+#define FLUSH_ALL_KEYS        2000u /* deleted per step by FLUSHALL */
+#define LOG_MARKS             32u
+#define DOT_BYTES_MAX         (1 + NAME_LEN_MAX + 3 + 8 + 10)
 
 /* Blocks of one origin that wait for their deps, or for smaller numbers. */
 struct waiting {
@@ -123,7 +123,7 @@ struct session_entry {
         uint64_t number; /* of the event that the request has made; 0: none */
         bool confirm;    /* it shows what must be confirmed */
         struct ack ack;
-    } terms; /* of the request that is being carried out */
+    } terms;          /* of the request that is being carried out */
     size_t wait_mark; /* where the reply of a wait begins */
     struct held_reply *held_replies, **held_replies_end;
     struct session_entry *hold_prev, *hold_next; /* among engine.holders */
@@ -196,16 +196,16 @@ struct engine {
     uint64_t leader_terms[DCS_MAX];
     struct election election;
     struct buf election_bytes;
-    bool is_leader;           /* elected, though perhaps not ready */
-    bool led;                 /* engine_leads() when it was last looked at */
-    bool alone;          /* takes writes though it does not lead */
-    uint64_t led_us;     /* when there was a leader last */
-    uint32_t hands_to;   /* until hands_until_us: to whom it hands over */
+    bool is_leader;    /* elected, though perhaps not ready */
+    bool led;          /* engine_leads() when it was last looked at */
+    bool alone;        /* takes writes though it does not lead */
+    uint64_t led_us;   /* when there was a leader last */
+    uint32_t hands_to; /* until hands_until_us: to whom it hands over */
     uint64_t hands_until_us;
     uint64_t round_wanted, round_confirmed;
-    struct vv round_vv; /* what the leader had when it asked */
+    struct vv round_vv;            /* what the leader had when it asked */
     struct session_entry *holders; /* whose replies wait */
-    uint64_t round, round_us; /* a leader's question to its followers, and when it was asked; a follower's: the latest it has heard */
+    uint64_t round, round_us;      /* a leader's question to its followers, and when it was asked; a follower's: the latest it has heard */
     struct now now, started;
     struct prng prng;
     struct store *store;
@@ -252,11 +252,22 @@ struct engine {
     int64_t middle_ahead_ms;
     uint64_t stable_ms; /* the least clock of all nodes when they reported what `stable` is of: no write of an earlier clock can still arrive */
     struct vv stable, flushed_vv, freezing_vv, trimmed;
-    struct log_mark { /* how much was in the log when this was applied */
+    struct log_mark { /* engine_pointers.c: how much was in the log when this was applied */
         uint64_t log_bytes;
         struct vv vv;
     } log_marks[LOG_MARKS]; /* oldest first */
     uint32_t log_marks_count;
+    uint64_t log_bytes_frozen; /* of count.log_bytes, when rows were last flushed */
+    struct vv pointer_floor;   /* what pointers say nothing of */
+    struct buf pointer_drops;  /* as flush.drops */
+    uint64_t pointers_from;    /* where the sweep goes on */
+    bool snapshot_wanted;      /* by the next flush */
+
+    /* engine_transfer.c */
+    struct transfer *transfer; /* what this node takes */
+    struct serving *serving;   /* what it gives */
+    bool folding;              /* rows of a transfer are being folded in: nothing else changes or reads rows */
+    uint64_t digest_before;    /* ... of the state that counts until they all are */
 
     /* coming back with less (engine_return.c) */
     bool owing;     /* this run began with less than it had, and has not got it back: its reports do not count */
@@ -268,16 +279,16 @@ struct engine {
     /* members (engine_members.c) */
     struct cluster *members; /* the same as `cluster`: only engine_members.c changes it. Indices stand as long as the engine runs */
     struct member {
-        struct vv row;       /* the versions of its row, which say how it stands; empty: the cluster file does */
-        int by_dc;           /* whose leader put it there, and goes on where its own DC has no member; -1: nobody's */
-        uint64_t removed_us; /* when that was applied here */
-        bool gone;           /* removed, and nothing of it can come any more */
-    } * member;              /* NODES_MAX */
-    bool members_dirty;      /* rows of nodes have changed in this step */
+        struct vv row;                                    /* the versions of its row, which say how it stands; empty: the cluster file does */
+        int by_dc;                                        /* whose leader put it there, and goes on where its own DC has no member; -1: nobody's */
+        uint64_t removed_us;                              /* when that was applied here */
+        bool gone;                                        /* removed, and nothing of it can come any more */
+    } * member;                                           /* NODES_MAX */
+    bool members_dirty;                                   /* rows of nodes have changed in this step */
     bool voters_before[NODES_MAX], voters_now[NODES_MAX]; /* of this DC: before what is in voters_change, and after it */
-    struct vv voters_change; /* versions of rows that changed who votes in this DC, until majorities of both have them */
-    uint64_t voters_term, voters_term_from; /* this run's events up to there were made before this term */
-    bool voters_touch;       /* an event of this term is wanted */
+    struct vv voters_change;                              /* versions of rows that changed who votes in this DC, until majorities of both have them */
+    uint64_t voters_term, voters_term_from;               /* this run's events up to there were made before this term */
+    bool voters_touch;                                    /* an event of this term is wanted */
 
     /* reports that are passed on (engine_reports.c) */
     struct told *told; /* NODES_MAX; NULL: each DC is linked with each */
@@ -452,6 +463,7 @@ void links_tick(struct engine *e);
 void links_updates(struct engine *e); /* pumps and acknowledges */
 uint64_t links_wake_us(const struct engine *e);
 void links_send(struct engine *e, uint32_t peer, const struct message *m);
+void links_begin_anew(struct engine *e);
 void links_end_catch_up(struct engine *e, uint32_t peer);
 bool link_reachable(const struct engine *e, uint32_t peer);
 bool links_take_report(struct engine *e, uint32_t peer, const struct message *m); /* a heartbeat's; false: it is older than what there is */
@@ -463,12 +475,12 @@ void reports_tick(struct engine *e);
 void reports_link_up(struct engine *e, uint32_t peer);
 void reports_take(struct engine *e, uint32_t peer, const struct message *m);
 uint64_t reports_told_us(const struct engine *e, uint32_t node); /* when the latest report that was passed on came; 0: there is none */
-bool reports_in_reach(const struct engine *e, uint32_t node); /* heard lately, over its link or through others */
+bool reports_in_reach(const struct engine *e, uint32_t node);    /* heard lately, over its link or through others */
 
 /* ---- engine_progress.c ---- */
 void progress_tick(struct engine *e);
-void progress_window(struct engine *e, uint32_t peer);           /* what is served was sent, as far as there was room */
-uint64_t progress_lacking(struct engine *e, uint32_t peer);      /* events that the peer reports, of what this node takes from it, and that are not here */
+void progress_window(struct engine *e, uint32_t peer);      /* what is served was sent, as far as there was room */
+uint64_t progress_lacking(struct engine *e, uint32_t peer); /* events that the peer reports, of what this node takes from it, and that are not here */
 /* A link's state, and why it is so: appended to `why`, nothing where all is well. */
 const char *progress_state(struct engine *e, uint32_t peer, uint64_t lacking, struct buf *why);
 
@@ -583,6 +595,45 @@ uint64_t handlers_wake_us(const struct engine *e);
 uint64_t handlers_failures(const struct engine *e);
 void handlers_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
 
+/* ---- engine_pointers.c ---- */
+void log_mark(struct engine *e);
+void log_trim(struct engine *e);
+bool pointers_want_flush(const struct engine *e);
+void pointers_freeze(struct engine *e, struct flush *f);
+void pointers_sweep(struct engine *e);
+void pointers_checkpoint(const struct engine *e, struct buf *out);
+void pointers_recover(struct engine *e, struct reader *r); /* bad: malformed */
+void pointers_finish(struct engine *e);
+
+/* ---- engine_transfer.c: rows from a peer that no longer has the events; engine_fold.c: how they come to count ---- */
+void transfer_init(struct engine *e);
+void transfer_create(struct engine *e); /* after the log was replayed */
+void transfer_finish(struct engine *e);
+void transfer_offered(struct engine *e, uint32_t peer);                       /* it no longer keeps what this node lacks, but has the rows */
+void transfer_take(struct engine *e, uint32_t peer, const struct message *m); /* TRANSFER_... */
+void transfer_tick(struct engine *e);
+void transfer_updates(struct engine *e);
+uint64_t transfer_wake_us(const struct engine *e);
+void transfer_records(struct engine *e, struct commit *c); /* what is staged, into the commit */
+/* What the checkpoint is to say: the VV once its rows are durable, and the latest event of an origin. */
+const struct vv *transfer_vv(const struct engine *e);
+const struct source *transfer_source(struct engine *e, origin_ref o);
+void transfer_checkpoint(const struct engine *e, struct buf *out);
+void transfer_recover(struct engine *e, struct reader *r);
+void transfer_freeze(struct engine *e, struct flush *f);
+void transfer_flushed(struct engine *e);
+/* For the status: "n of about m rows from X"; false: none is under way. */
+bool transfer_words(const struct engine *e, uint32_t peer, char *text, size_t n);
+
+/* ---- engine_transfer_serve.c ---- */
+void serve_ask(struct engine *e, uint32_t peer, const struct message *m);
+void serve_freeze(struct engine *e, struct flush *f);
+void serve_flushed(struct engine *e);
+void serve_tick(struct engine *e);
+void serve_finish(struct engine *e);
+/* What a checkpoint says of origins with a number: varint count, of each origin, u64 checksum, u64 stamp, vv of its deps. */
+void engine_put_sources(struct engine *e, struct buf *out);
+
 /* ---- engine_return.c ---- */
 void return_create(struct engine *e);
 /* A heartbeat's VV becomes the peer's report. False: it is older than that. */
@@ -604,8 +655,8 @@ void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *
 void lead_fill_heartbeat(struct engine *e, struct message *m);
 void lead_lost(struct engine *e, uint32_t peer);
 void lead_hand_over(struct engine *e, uint32_t to); /* once that member has all that this leader has; writes wait meanwhile, for 2 s at most */
-void lead_take_members(struct engine *e); /* who votes in this DC has changed: e->voters_now */
-void lead_lost_disk(struct engine *e); /* its disk lacks what it had: it stays out of votes until it is admitted again */
+void lead_take_members(struct engine *e);           /* who votes in this DC has changed: e->voters_now */
+void lead_lost_disk(struct engine *e);              /* its disk lacks what it had: it stays out of votes until it is admitted again */
 bool lead_record(struct engine *e, struct named_record *ret); /* true: to be committed */
 uint64_t lead_wall_ms(const struct engine *e);                /* the clock, as far as it is promised */
 void requests_deposed(struct engine *e);                      /* this node leads no longer */
@@ -617,7 +668,7 @@ bool lead_writes_alone(const struct engine *e); /* a leaderless DC, or minority_
 /* ---- engine_members.c ---- */
 void members_create(struct engine *e);
 void members_finish(struct engine *e);
-bool members_row(struct slice key); /* is it a node's */
+bool members_row(struct slice key);    /* is it a node's */
 void members_settle(struct engine *e); /* what has changed in this step takes effect */
 void members_tick(struct engine *e);
 /* May who votes in this DC be changed now? If it may not for want of an event of this term, one is made. */

@@ -1,6 +1,7 @@
 /* What the engine asks of a store. dc-node/io has it over RocksDB, dc-node/sim in memory with crashes that lose what was not synced.
  *
- * Four kinds of records: `log` (blocks of events, by origin and number), `rows` (by hash and key), `conflicts` (the journal), `meta`.
+ * Four kinds of records: `log` (blocks of events, by origin and number), `rows` (by hash and key, with their pointers), `conflicts` (the journal),
+ * `meta`.
  * The log makes a write durable; rows are derived from it and follow in flushes. A flush and its checkpoint become visible together or not at all,
  * in order, and need not survive a crash before `flush` says so; whatever else was committed survives a crash of the process, and with
  * `sync` one of the machine.
@@ -20,6 +21,12 @@ struct row_facts {
     bool counts;         /* has counters */
 };
 
+/* An event that has changed a row since it was last flushed: of each origin the latest. */
+struct row_touch {
+    struct dot dot; /* n == 0: none */
+    struct row_touch *next;
+};
+
 /* A row in memory: immutable once made, so that a flush can read it on another thread. */
 struct stored_row {
     uint64_t hash; /* hash64(key): rows are ordered by (hash, key), which makes SCAN stateless */
@@ -27,6 +34,7 @@ struct stored_row {
     uint64_t expires_indexed_ms;   /* facts.expires_ms when last flushed: its index entry goes with the next flush if it is another now */
     uint32_t key_bytes, row_bytes; /* row_bytes == 0: there is no such row (any more) */
     bool tombstone_indexed;        /* was a row of tombstones alone when last flushed */
+    struct row_touch touch;        /* become its pointers with the flush */
     /* the engine's own marks; a flush does not look at them */
     bool dirty, frozen, superseded, referenced;
     uint32_t dirty_slot;
@@ -36,11 +44,18 @@ struct stored_row {
 static inline struct slice stored_key(const struct stored_row *r) { return SLICE(r->bytes, r->key_bytes); }
 static inline struct slice stored_value(const struct stored_row *r) { return SLICE(r->bytes + r->key_bytes, r->row_bytes); }
 
-/* All rows that changed since the last flush, and the checkpoint: what the engine needs to know of the state that they make complete. */
+/* All rows that changed since the last flush, and the checkpoint: what the engine needs to know of the state that they make complete.
+ *
+ * A pointer stands for events that may have left the log: (row, origin) -> the latest number of that origin that changed the row. The store puts one
+ * for each touch of a row; but none for what is in `stable`. */
 struct flush {
     struct stored_row **rows; /* the store may sort them, by (hash, key) */
     size_t rows_count;
     struct buf checkpoint;
+    const struct origins *origins; /* that touches are of */
+    struct vv stable;
+    struct buf drops; /* pointers that go, before the new ones are put: u64 hash, slice key, slice origin */
+    bool snapshot;    /* the state that it makes is wanted, with the journal as committed when it begins (snapshot_take) */
 };
 
 struct log_block {
@@ -69,6 +84,8 @@ struct commit {
 };
 
 struct store;
+/* Rows, pointers and journal as they were: of one moment, whatever is written later. */
+struct store_snapshot;
 struct store_ops {
     /* ---- reads: called by the engine inside a step ---- */
     /* Appends the row; 1: found, 0: none. */
@@ -91,6 +108,19 @@ struct store_ops {
     int (*scan_losses)(struct store *s, struct slice after, uint32_t records_max, struct buf *out);
     /* The checkpoint of the last flush that survived; 1, 0. */
     int (*get_checkpoint)(struct store *s, struct buf *out);
+    /* Records of meta whose names begin with `prefix`, after name `after` (empty: from the first), at most about bytes_max, at least one if there is
+     * any: appends slice name, slice value; returns how many. */
+    int (*scan_metas)(struct store *s, struct slice prefix, struct slice after, size_t bytes_max, struct buf *out);
+    /* Pointers from hash `from` on, whole hashes at a time, about pointers_max: appends u64 hash, slice key, slice origin, u64 number for each. 1:
+     * there may be more, from *ret_next; 0: that was all. `of` NULL: as they are. */
+    int (*scan_pointers)(struct store *s, struct store_snapshot *of, uint64_t from, uint32_t pointers_max, struct buf *out, uint64_t *ret_next);
+
+    /* ---- snapshots; all are given back before the store is closed ---- */
+    struct store_snapshot *(*snapshot_take)(struct store *s); /* of the latest flush that wanted one; NULL: it was taken */
+    void (*snapshot_release)(struct store *s, struct store_snapshot *of);
+    int (*snapshot_get_row)(struct store *s, struct store_snapshot *of, uint64_t hash, struct slice key, struct buf *out);
+    int (*snapshot_scan_rows)(struct store *s, struct store_snapshot *of, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next);
+    int (*snapshot_scan_losses)(struct store *s, struct store_snapshot *of, struct slice after, uint32_t records_max, struct buf *out);
 
     /* ---- writes: called by the host, from the engine's updates ---- */
     int (*commit)(struct store *s, const struct commit *c, const struct origins *t, bool sync);

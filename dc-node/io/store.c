@@ -34,6 +34,13 @@ static const struct store_ops operations = {
     .get_loss = store_log_get_loss,
     .scan_losses = store_log_scan_losses,
     .get_checkpoint = store_rows_get_checkpoint,
+    .scan_metas = store_log_scan_metas,
+    .scan_pointers = store_pointers_scan,
+    .snapshot_take = store_snapshot_take,
+    .snapshot_release = store_snapshot_release,
+    .snapshot_get_row = store_snapshot_get_row,
+    .snapshot_scan_rows = store_snapshot_scan_rows,
+    .snapshot_scan_losses = store_snapshot_scan_losses,
     .commit = store_log_commit,
 };
 
@@ -316,6 +323,7 @@ void store_close(struct store *store) {
     if (s->log && !s->failed) rocksdb_flush_wal(s->log, 1, &message);
     if (s->log && !s->failed && !message) store_rows_mark_log(s);
     rocksdb_free(message);
+    store_snapshots_close(s);
     for (int i = 0; i < FAMILIES; i++)
         if (s->log) rocksdb_column_family_handle_destroy(s->families[i]);
     if (s->log) rocksdb_close(s->log);
@@ -339,6 +347,7 @@ void store_close(struct store *store) {
 
 void store_flush_start(struct store *store, struct flush *f, store_done_fn *done, void *arg) {
     struct rocks_store *s = rocks_store_of(store);
+    if (f->snapshot) store_snapshot_begin(s);
     pthread_mutex_lock(&s->lock);
     assert(s->flush == NULL && !s->stop);
     s->flush = f;

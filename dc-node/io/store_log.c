@@ -310,9 +310,13 @@ int store_log_get_loss(struct store *store, struct slice name, struct buf *out) 
 }
 
 int store_log_scan_losses(struct store *store, struct slice after, uint32_t records_max, struct buf *out) {
+    return store_log_scan_losses_with(store, rocks_store_of(store)->read_once, after, records_max, out);
+}
+
+int store_log_scan_losses_with(struct store *store, const rocksdb_readoptions_t *how, struct slice after, uint32_t records_max, struct buf *out) {
     struct rocks_store *s = rocks_store_of(store);
     if (s->failed) return STORE_FAILED;
-    rocksdb_iterator_t *i = rocksdb_create_iterator_cf(s->log, s->read_once, s->families[FAMILY_CONFLICTS]);
+    rocksdb_iterator_t *i = rocksdb_create_iterator_cf(s->log, how, s->families[FAMILY_CONFLICTS]);
     rocksdb_iter_seek(i, (const char *)after.p, after.n);
     uint32_t found = 0;
     for (; found < records_max && rocksdb_iter_valid(i); rocksdb_iter_next(i)) {
@@ -330,4 +334,34 @@ int store_log_scan_losses(struct store *store, struct slice after, uint32_t reco
         found++;
     }
     return iterator_end(s, i, "conflicts") < 0 ? STORE_FAILED : (int)found;
+}
+
+int store_log_scan_metas(struct store *store, struct slice prefix, struct slice after, size_t bytes_max, struct buf *out) {
+    struct rocks_store *s = rocks_store_of(store);
+    if (s->failed) return STORE_FAILED;
+    rocksdb_iterator_t *i = rocksdb_create_iterator_cf(s->log, s->read_once, s->families[FAMILY_META]);
+    struct slice from = after.n ? after : prefix;
+    buf_clear(&s->name);
+    buf_u8(&s->name, META_OF_ENGINE);
+    buf_put(&s->name, from.p, from.n);
+    rocksdb_iter_seek(i, (const char *)s->name.p, s->name.n);
+    size_t bytes_before = out->n;
+    int found = 0;
+    for (; rocksdb_iter_valid(i) && (found == 0 || out->n - bytes_before < bytes_max); rocksdb_iter_next(i)) {
+        struct slice key, name, value, record;
+        key.p = (const uint8_t *)rocksdb_iter_key(i, &key.n);
+        value.p = (const uint8_t *)rocksdb_iter_value(i, &value.n);
+        if (key.n < 1 + prefix.n || key.p[0] != META_OF_ENGINE || memcmp(key.p + 1, prefix.p, prefix.n) != 0) break;
+        name = SLICE(key.p + 1, key.n - 1);
+        if (slice_equal(name, after)) continue;
+        if (!record_check(key, value, &record)) {
+            int failed = store_damaged(s, "meta", key);
+            rocksdb_iter_destroy(i);
+            return failed;
+        }
+        buf_slice(out, name);
+        buf_slice(out, record);
+        found++;
+    }
+    return iterator_end(s, i, "meta") < 0 ? STORE_FAILED : found;
 }

@@ -48,10 +48,11 @@ struct rocks_store {
     struct flush *flush; /* NULL: none is under way */
     store_done_fn *done;
     void *done_arg;
-    uint64_t flushes;       /* so far, over all runs */
-    uint64_t flushed_bytes; /* since all was merged */
-    uint64_t log_marked;    /* how far the log reached at the latest mark among the rows */
-    bool eager;             /* files are merged at once */
+    uint64_t flushes;                                      /* so far, over all runs */
+    uint64_t flushed_bytes;                                /* since all was merged */
+    uint64_t log_marked;                                   /* how far the log reached at the latest mark among the rows */
+    struct store_snapshot *snapshot_begun, *snapshot_made; /* of a flush under way; of one that has ended */
+    bool eager;                                            /* files are merged at once */
     char flush_why[sizeof((struct store *)0)->why];
 };
 static inline struct rocks_store *rocks_store_of(struct store *s) { return (struct rocks_store *)s; }
@@ -81,6 +82,8 @@ int store_log_commit(struct store *s, const struct commit *c, const struct origi
 int store_log_read(struct store *s, const struct origin *o, uint64_t from, size_t bytes_max, struct buf *out);
 int store_log_scan(struct store *s, struct buf *out);
 int store_log_scan_losses(struct store *s, struct slice after, uint32_t records_max, struct buf *out);
+int store_log_scan_losses_with(struct store *store, const rocksdb_readoptions_t *how, struct slice after, uint32_t records_max, struct buf *out);
+int store_log_scan_metas(struct store *s, struct slice prefix, struct slice after, size_t bytes_max, struct buf *out);
 int store_log_get_meta(struct store *s, struct slice name, struct buf *out);
 int store_log_get_loss(struct store *s, struct slice name, struct buf *out);
 /* At opening: which origins there are. */
@@ -102,3 +105,19 @@ int store_rows_check(struct rocks_store *s);
 /* At closing: how far the log reaches. */
 void store_rows_mark_log(struct rocks_store *s);
 void *store_rows_flush_thread(void *store);
+int store_rows_get_with(struct store *store, const rocksdb_readoptions_t *how, uint64_t hash, struct slice key, struct buf *out);
+int store_rows_scan_with(struct store *store, const rocksdb_readoptions_t *how, uint64_t from, uint32_t rows_max, struct buf *out,
+                         uint64_t *ret_next);
+
+/* ---- store_snapshot.c ---- */
+void store_batch_drops(rocksdb_writebatch_t *batch, const struct flush *f, struct buf *scratch);
+void store_batch_pointers(rocksdb_writebatch_t *batch, const struct flush *f, const struct stored_row *row, struct buf *scratch);
+int store_pointers_scan(struct store *s, struct store_snapshot *of, uint64_t from, uint32_t pointers_max, struct buf *out, uint64_t *ret_next);
+void store_snapshot_begin(struct rocks_store *s); /* on the engine's thread: the log as committed */
+void store_snapshot_end(struct rocks_store *s);   /* on the flush thread: the rows as flushed */
+void store_snapshots_close(struct rocks_store *s);
+struct store_snapshot *store_snapshot_take(struct store *s);
+void store_snapshot_release(struct store *s, struct store_snapshot *of);
+int store_snapshot_get_row(struct store *s, struct store_snapshot *of, uint64_t hash, struct slice key, struct buf *out);
+int store_snapshot_scan_rows(struct store *s, struct store_snapshot *of, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next);
+int store_snapshot_scan_losses(struct store *s, struct store_snapshot *of, struct slice after, uint32_t records_max, struct buf *out);

@@ -7,6 +7,7 @@
 
 /* Keys of the rows database:
  *   'c'                       the checkpoint
+ *   'p' u64 hash, ...         a pointer (store_snapshot.c)
  *   'r' u64 hash, key         a row; u64s most significant byte first, so that rows lie in the order of (hash, key)
  *   's' name                  own records of the store
  *   't' key                   a row of tombstones alone
@@ -56,17 +57,21 @@ static int value_get(struct rocks_store *s, const rocksdb_readoptions_t *how, st
     return *ret ? 1 : 0;
 }
 
-int store_rows_get(struct store *store, uint64_t hash, struct slice key, struct buf *out) {
+int store_rows_get_with(struct store *store, const rocksdb_readoptions_t *how, uint64_t hash, struct slice key, struct buf *out) {
     struct rocks_store *s = rocks_store_of(store);
     struct slice name = key_make(&s->name, KEY_ROW, hash, key), value, row;
     rocksdb_pinnableslice_t *found;
-    int have = value_get(s, s->read_row, name, "reading a row", &found);
+    int have = value_get(s, how, name, "reading a row", &found);
     if (have <= 0) return have;
     value.p = (const uint8_t *)rocksdb_pinnableslice_value(found, &value.n);
     bool good = row_check(hash, value, &row);
     if (good) buf_put(out, row.p, row.n);
     rocksdb_pinnableslice_destroy(found);
     return good ? 1 : store_damaged(s, "rows", key);
+}
+
+int store_rows_get(struct store *store, uint64_t hash, struct slice key, struct buf *out) {
+    return store_rows_get_with(store, rocks_store_of(store)->read_row, hash, key, out);
 }
 
 static int own_record_get(struct rocks_store *s, struct slice name, const char *what, struct buf *out) {
@@ -100,9 +105,14 @@ static bool at_kind(const rocksdb_iterator_t *i, char kind, struct slice *ret_ke
 }
 
 int store_rows_scan(struct store *store, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next) {
+    return store_rows_scan_with(store, rocks_store_of(store)->read_once, from, rows_max, out, ret_next);
+}
+
+int store_rows_scan_with(struct store *store, const rocksdb_readoptions_t *how, uint64_t from, uint32_t rows_max, struct buf *out,
+                         uint64_t *ret_next) {
     struct rocks_store *s = rocks_store_of(store);
     if (s->failed) return STORE_FAILED;
-    rocksdb_iterator_t *i = rocksdb_create_iterator(s->rows, s->read_once);
+    rocksdb_iterator_t *i = rocksdb_create_iterator(s->rows, how);
     struct slice start = key_make(&s->name, KEY_ROW, from, SLICE(NULL, 0)), key, value, row;
     uint64_t latest = 0;
     uint32_t found = 0;
@@ -303,9 +313,11 @@ static char *write_rows(struct rocks_store *s, const struct flush *f) {
     batch_mark(batch, MARK_BEGUN, ++s->flushes, &scratch);
     s->log_marked = rocksdb_get_latest_sequence_number(s->log);
     batch_mark(batch, MARK_LOG, s->log_marked, &scratch);
+    store_batch_drops(batch, f, &scratch);
     for (size_t i = 0; i < f->rows_count && !message; i++) {
         batch_row(batch, f->rows[i]);
         batch_indexes(batch, f->rows[i], &scratch);
+        store_batch_pointers(batch, f, f->rows[i], &scratch);
         if (rocksdb_writebatch_count(batch) < BATCH_RECORDS) continue;
         rocksdb_write(s->rows, s->write_rows, batch, &message);
         rocksdb_writebatch_clear(batch);
@@ -353,7 +365,9 @@ static char *flush_run(struct rocks_store *s, struct flush *f) {
     for (size_t i = 0; i < f->rows_count; i++) s->flushed_bytes += f->rows[i]->row_bytes + f->rows[i]->key_bytes;
     char *message = write_rows(s, f);
     if (!message) rocksdb_flush_wal(s->log, 1, &message); /* first the log: rows that become durable never run ahead of it */
-    return message ? message : rows_flush_now(s);
+    if (!message) message = rows_flush_now(s);
+    if (!message && f->snapshot) store_snapshot_end(s);
+    return message;
 }
 
 /* ---- rest: what was left unmerged for the sake of speed is merged when nothing was written for a while ---- */

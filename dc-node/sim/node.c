@@ -258,6 +258,18 @@ static void on_applied(void *arg, const struct event *e, bool own) {
     w->watcher.applied(w->watcher.arg, n->index, e, own);
 }
 
+static void on_joining(void *arg, const struct vv *vv) {
+    struct node *n = ((void **)arg)[1];
+    struct world *w = ((void **)arg)[0];
+    if (w->watcher.joining) w->watcher.joining(w->watcher.arg, n->index, vv);
+}
+
+static void on_joined(void *arg) {
+    struct node *n = ((void **)arg)[1];
+    struct world *w = ((void **)arg)[0];
+    if (w->watcher.joined) w->watcher.joined(w->watcher.arg, n->index);
+}
+
 bool world_start(struct world *w, uint32_t node) {
     struct node *n = &w->nodes[node];
     if (node_alive(n)) return true;
@@ -289,7 +301,7 @@ bool world_start(struct world *w, uint32_t node) {
     buf_finish(&why);
     n->watch_arg[0] = w;
     n->watch_arg[1] = n;
-    if (w->watcher.applied) engine_observe(n->engine, (struct engine_observer){on_applied, n->watch_arg});
+    if (w->watcher.applied) engine_observe(n->engine, (struct engine_observer){on_applied, n->watch_arg, on_joining, on_joined});
     if (w->watcher.started) w->watcher.started(w->watcher.arg, node);
     if (w->options.handlers) sim_handlers_offer(w, node);
     network_node_awake(w, node);

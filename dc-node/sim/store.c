@@ -27,6 +27,10 @@ struct undo {
     struct log_record block;
 };
 
+struct store_snapshot {
+    struct table rows, pointers, losses;
+};
+
 struct sim_store {
     struct store base;
     struct origins *origins; /* the store's own: engines come and go */
@@ -35,6 +39,7 @@ struct sim_store {
     struct table rows;       /* name: u64 hash, most significant byte first, then the key */
     struct table tombstones; /* name: the key */
     struct table expiries;   /* name: u64 expires_ms, most significant byte first, then the key; entries may be stale */
+    struct table pointers;   /* name: as pointer_name() makes it; value: u64 number */
     struct table losses, metas;
     struct buf checkpoint;
     struct buf name; /* scratch */
@@ -47,9 +52,13 @@ struct sim_store {
             bool tombstone;
         } * marks;
         size_t n;
-        struct buf checkpoint;
+        struct record **pointers; /* to be put, n of them */
+        size_t pointers_n, pointers_cap;
+        struct buf drops, checkpoint;
+        struct store_snapshot *snapshot; /* wanted: its journal */
         uint64_t commit;
     } flush;
+    struct store_snapshot *made; /* and not yet taken */
 
     uint64_t commits; /* of which the undo list knows those not yet durable */
     struct undo *undo;
@@ -95,33 +104,62 @@ void sim_store_damage(struct sim_store *s, uint64_t n) { s->damaged_in = n; }
 
 bool sim_store_damaged(const struct sim_store *s) { return s->damaged; }
 
-static int get_row(struct store *base, uint64_t hash, struct slice key, struct buf *out) {
+static int row_in(struct store *base, const struct table *rows, uint64_t hash, struct slice key, struct buf *out) {
     if (finds_damage(of(base))) return STORE_FAILED;
-    struct sim_store *s = of(base);
-    struct record *r = table_find(&s->rows, numbered_name(&s->name, hash, key));
+    struct record *r = table_find(rows, numbered_name(&of(base)->name, hash, key));
     if (!r) return 0;
     buf_put(out, record_value(r).p, record_value(r).n);
     return 1;
 }
 
-static int scan_rows(struct store *base, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next) {
+static int get_row(struct store *base, uint64_t hash, struct slice key, struct buf *out) { return row_in(base, &of(base)->rows, hash, key, out); }
+
+/* Whole hashes at a time, about `max` records; `put` appends one. */
+static int scan_hashes(struct store *base, const struct table *t, uint64_t from, uint32_t max, struct buf *out, uint64_t *ret_next,
+                       void (*put)(struct buf *out, const struct record *r)) {
     if (finds_damage(of(base))) return STORE_FAILED;
-    struct sim_store *s = of(base);
     uint64_t last = from;
     uint32_t count = 0;
-    for (size_t at = table_seek(&s->rows, numbered_name(&s->name, from, SLICE("", 0))); at < s->rows.n; at++, count++) {
-        struct slice name = record_name(s->rows.records[at]);
-        uint64_t hash = big_endian(name);
-        if (count > 0 && count >= rows_max && hash != last) {
+    for (size_t at = table_seek(t, numbered_name(&of(base)->name, from, SLICE("", 0))); at < t->n; at++, count++) {
+        uint64_t hash = big_endian(record_name(t->records[at]));
+        if (count > 0 && count >= max && hash != last) {
             *ret_next = hash;
             return 1;
         }
         buf_u64(out, hash);
-        buf_slice(out, key_after_u64(name));
-        buf_slice(out, record_value(s->rows.records[at]));
+        put(out, t->records[at]);
         last = hash;
     }
     return 0;
+}
+
+static void put_row(struct buf *out, const struct record *r) {
+    buf_slice(out, key_after_u64(record_name(r)));
+    buf_slice(out, record_value(r));
+}
+
+static int scan_rows(struct store *base, uint64_t from, uint32_t rows_max, struct buf *out, uint64_t *ret_next) {
+    return scan_hashes(base, &of(base)->rows, from, rows_max, out, ret_next, put_row);
+}
+
+/* u64 hash, most significant byte first, slice key, slice origin. */
+static struct slice pointer_name(struct buf *scratch, uint64_t hash, struct slice key, struct slice origin) {
+    buf_clear(scratch);
+    put_big_endian(scratch, hash);
+    buf_slice(scratch, key);
+    buf_slice(scratch, origin);
+    return buf_slice_of(scratch);
+}
+
+static void put_pointer(struct buf *out, const struct record *r) {
+    struct slice name = key_after_u64(record_name(r)), value = record_value(r);
+    buf_put(out, name.p, name.n);
+    buf_put(out, value.p, value.n);
+}
+
+static int scan_pointers(struct store *base, struct store_snapshot *snapshot, uint64_t from, uint32_t pointers_max, struct buf *out,
+                         uint64_t *ret_next) {
+    return scan_hashes(base, snapshot ? &snapshot->pointers : &of(base)->pointers, from, pointers_max, out, ret_next, put_pointer);
 }
 
 static int scan_tombstones(struct store *base, struct slice after, uint32_t keys_max, struct buf *out) {
@@ -229,9 +267,24 @@ static int get_loss(struct store *base, struct slice name, struct buf *out) {
     return 1;
 }
 
-static int scan_losses(struct store *base, struct slice after, uint32_t records_max, struct buf *out) {
+static int scan_metas(struct store *base, struct slice prefix, struct slice after, size_t bytes_max, struct buf *out) {
     if (finds_damage(of(base))) return STORE_FAILED;
-    struct table *t = &of(base)->losses;
+    struct table *t = &of(base)->metas;
+    size_t from = out->n;
+    int count = 0;
+    for (size_t at = table_seek(t, after.n ? after : prefix); at < t->n && (count == 0 || out->n - from < bytes_max); at++) {
+        struct slice name = record_name(t->records[at]);
+        if (slice_equal(name, after)) continue;
+        if (name.n < prefix.n || memcmp(name.p, prefix.p, prefix.n) != 0) break;
+        buf_slice(out, name);
+        buf_slice(out, record_value(t->records[at]));
+        count++;
+    }
+    return count;
+}
+
+static int losses_in(struct store *base, const struct table *t, struct slice after, uint32_t records_max, struct buf *out) {
+    if (finds_damage(of(base))) return STORE_FAILED;
     int count = 0;
     for (size_t at = table_seek(t, after); at < t->n && (uint32_t)count < records_max; at++) {
         if (slice_equal(record_name(t->records[at]), after)) continue;
@@ -240,6 +293,10 @@ static int scan_losses(struct store *base, struct slice after, uint32_t records_
         count++;
     }
     return count;
+}
+
+static int scan_losses(struct store *base, struct slice after, uint32_t records_max, struct buf *out) {
+    return losses_in(base, &of(base)->losses, after, records_max, out);
 }
 
 static int get_checkpoint(struct store *base, struct buf *out) {
@@ -386,12 +443,67 @@ void sim_store_fail_commits(struct sim_store *s, uint64_t n, bool applied) {
 
 void sim_store_fill(struct sim_store *s, bool full) { s->full = full; }
 
+/* ---- snapshots ---- */
+
+static struct table table_copy(const struct table *t) {
+    struct table c = {.records = xmalloc(t->n * sizeof(struct record *) + 1), .n = t->n, .cap = t->n};
+    for (size_t i = 0; i < t->n; i++) c.records[i] = record_create(record_name(t->records[i]), record_value(t->records[i]));
+    return c;
+}
+
+static struct store_snapshot *snapshot_take(struct store *base) {
+    struct store_snapshot *made = of(base)->made;
+    of(base)->made = NULL;
+    return made;
+}
+
+static void snapshot_release(struct store *base, struct store_snapshot *snapshot) {
+    (void)base;
+    if (!snapshot) return;
+    sim_table_finish(&snapshot->rows);
+    sim_table_finish(&snapshot->pointers);
+    sim_table_finish(&snapshot->losses);
+    free(snapshot);
+}
+
+static int snapshot_get_row(struct store *base, struct store_snapshot *snapshot, uint64_t hash, struct slice key, struct buf *out) {
+    return row_in(base, &snapshot->rows, hash, key, out);
+}
+
+static int snapshot_scan_rows(struct store *base, struct store_snapshot *snapshot, uint64_t from, uint32_t rows_max, struct buf *out,
+                              uint64_t *ret_next) {
+    return scan_hashes(base, &snapshot->rows, from, rows_max, out, ret_next, put_row);
+}
+
+static int snapshot_scan_losses(struct store *base, struct store_snapshot *snapshot, struct slice after, uint32_t records_max, struct buf *out) {
+    return losses_in(base, &snapshot->losses, after, records_max, out);
+}
+
 /* ---- flushes ---- */
 
 static int by_name(const void *a, const void *b) {
     const struct stored_row *x = *(struct stored_row *const *)a, *y = *(struct stored_row *const *)b;
     if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
     return slice_compare(stored_key(x), stored_key(y));
+}
+
+static void copy_pointers(struct sim_store *s, const struct flush *f, const struct stored_row *r) {
+    struct buf origin = {0}, value = {0};
+    for (const struct row_touch *t = &r->touch; t; t = t->next) {
+        if (t->dot.n == 0 || vv_covers(&f->stable, t->dot)) continue;
+        buf_clear(&origin);
+        buf_clear(&value);
+        origin_encode(f->origins, t->dot.origin, &origin);
+        buf_u64(&value, t->dot.n);
+        if (s->flush.pointers_n == s->flush.pointers_cap) {
+            s->flush.pointers_cap = s->flush.pointers_cap ? s->flush.pointers_cap * 2 : 32;
+            s->flush.pointers = xrealloc(s->flush.pointers, s->flush.pointers_cap * sizeof *s->flush.pointers);
+        }
+        struct slice name = pointer_name(&s->name, r->hash, stored_key(r), buf_slice_of(&origin));
+        s->flush.pointers[s->flush.pointers_n++] = record_create(name, buf_slice_of(&value));
+    }
+    buf_finish(&origin);
+    buf_finish(&value);
 }
 
 void sim_store_flush_begin(struct sim_store *s, const struct flush *f) {
@@ -408,8 +520,13 @@ void sim_store_flush_begin(struct sim_store *s, const struct flush *f) {
         s->flush.rows[i] = record_create(numbered_name(&s->name, r->hash, stored_key(r)), stored_value(r));
         s->flush.marks[i].expires_ms = r->row_bytes > 0 ? r->facts.expires_ms : 0;
         s->flush.marks[i].tombstone = r->row_bytes > 0 && r->facts.tombstone;
+        copy_pointers(s, f, r);
     }
     buf_put(&s->flush.checkpoint, f->checkpoint.p, f->checkpoint.n);
+    buf_put(&s->flush.drops, f->drops.p, f->drops.n);
+    if (!f->snapshot) return;
+    s->flush.snapshot = xcalloc(1, sizeof *s->flush.snapshot);
+    s->flush.snapshot->losses = table_copy(&s->losses);
 }
 
 /* Stale entries are told from others by nobody until they are as many as the rows; then the index is thinned out. */
@@ -436,8 +553,20 @@ static void index_row(struct sim_store *s, struct slice key, const struct flush_
 static void flush_free(struct flush_copy *f) {
     free(f->rows);
     free(f->marks);
+    free(f->pointers);
+    buf_finish(&f->drops);
     buf_finish(&f->checkpoint);
     *f = (struct flush_copy){0};
+}
+
+static void flush_pointers(struct sim_store *s) {
+    struct reader r = reader_of(buf_slice_of(&s->flush.drops));
+    while (r.p < r.end) {
+        uint64_t hash = read_u64(&r);
+        struct slice key = read_slice(&r), origin = read_slice(&r);
+        free(table_remove(&s->pointers, pointer_name(&s->name, hash, key, origin)));
+    }
+    for (size_t i = 0; i < s->flush.pointers_n; i++) free(table_put(&s->pointers, s->flush.pointers[i]));
 }
 
 void sim_store_flush_end(struct sim_store *s) {
@@ -445,6 +574,13 @@ void sim_store_flush_end(struct sim_store *s) {
     forget_undo(s, s->flush.commit);
     for (size_t i = 0; i < s->flush.n; i++) index_row(s, key_after_u64(record_name(s->flush.rows[i])), &s->flush.marks[i]);
     table_merge(&s->rows, s->flush.rows, s->flush.n);
+    flush_pointers(s);
+    if (s->flush.snapshot) {
+        snapshot_release(&s->base, s->made);
+        s->made = s->flush.snapshot;
+        s->made->rows = table_copy(&s->rows);
+        s->made->pointers = table_copy(&s->pointers);
+    }
     buf_clear(&s->checkpoint);
     buf_put(&s->checkpoint, s->flush.checkpoint.p, s->flush.checkpoint.n);
     flush_free(&s->flush);
@@ -456,8 +592,25 @@ bool sim_store_flushing(const struct sim_store *s) { return s->flushing; }
 
 static void flush_lose(struct sim_store *s) {
     for (size_t i = 0; i < s->flush.n; i++) free(s->flush.rows[i]);
+    for (size_t i = 0; i < s->flush.pointers_n; i++) free(s->flush.pointers[i]);
+    snapshot_release(&s->base, s->flush.snapshot);
     flush_free(&s->flush);
     s->flushing = false;
+}
+
+uint64_t sim_store_pointer(struct sim_store *s, struct slice key, const struct origin *o) {
+    struct buf name = {0}, origin = {0};
+    origin_ref ref = origins_intern(s->origins, o);
+    uint64_t n = 0;
+    if (ref != ORIGIN_NONE) {
+        origin_encode(s->origins, ref, &origin);
+        struct record *r = table_find(&s->pointers, pointer_name(&name, hash64(key), key, buf_slice_of(&origin)));
+        struct reader value = r ? reader_of(record_value(r)) : reader_of(SLICE(NULL, 0));
+        n = r ? read_u64(&value) : 0;
+    }
+    buf_finish(&name);
+    buf_finish(&origin);
+    return n;
 }
 
 /* ---- crashes ---- */
@@ -471,6 +624,7 @@ void sim_store_crash(struct sim_store *s, enum crash kind, struct prng *p) {
         else
             flush_lose(s);
     }
+    snapshot_release(&s->base, snapshot_take(&s->base));
     if (kind == CRASH_PROCESS || s->undo_n == 0) return;
     uint64_t durable = s->undo[0].commit - 1;
     uint64_t survives = durable + prng_below(p, s->commits - durable + 1);
@@ -481,8 +635,26 @@ void sim_store_crash(struct sim_store *s, enum crash kind, struct prng *p) {
 
 /* ---- */
 
-static const struct store_ops ops = {get_row,  scan_rows, scan_tombstones, scan_expiries,  read_log, scan_log,
-                                     get_meta, get_loss,  scan_losses,     get_checkpoint, commit};
+static const struct store_ops ops = {
+    .get_row = get_row,
+    .scan_rows = scan_rows,
+    .scan_tombstones = scan_tombstones,
+    .scan_expiries = scan_expiries,
+    .read_log = read_log,
+    .scan_log = scan_log,
+    .get_meta = get_meta,
+    .get_loss = get_loss,
+    .scan_losses = scan_losses,
+    .get_checkpoint = get_checkpoint,
+    .scan_metas = scan_metas,
+    .scan_pointers = scan_pointers,
+    .snapshot_take = snapshot_take,
+    .snapshot_release = snapshot_release,
+    .snapshot_get_row = snapshot_get_row,
+    .snapshot_scan_rows = snapshot_scan_rows,
+    .snapshot_scan_losses = snapshot_scan_losses,
+    .commit = commit,
+};
 
 struct sim_store *sim_store_create(void) {
     struct sim_store *s = xcalloc(1, sizeof *s);
@@ -493,12 +665,6 @@ struct sim_store *sim_store_create(void) {
 
 struct store *sim_store_base(struct sim_store *s) {
     return &s->base;
-}
-
-static struct table table_copy(const struct table *t) {
-    struct table c = {.records = xmalloc(t->n * sizeof(struct record *) + 1), .n = t->n, .cap = t->n};
-    for (size_t i = 0; i < t->n; i++) c.records[i] = record_create(record_name(t->records[i]), record_value(t->records[i]));
-    return c;
 }
 
 struct sim_store *sim_store_copy(const struct sim_store *s) {
@@ -514,6 +680,7 @@ struct sim_store *sim_store_copy(const struct sim_store *s) {
     c->rows = table_copy(&s->rows);
     c->tombstones = table_copy(&s->tombstones);
     c->expiries = table_copy(&s->expiries);
+    c->pointers = table_copy(&s->pointers);
     c->losses = table_copy(&s->losses);
     c->metas = table_copy(&s->metas);
     buf_put(&c->checkpoint, s->checkpoint.p, s->checkpoint.n);
@@ -534,8 +701,10 @@ void sim_store_destroy(struct sim_store *s) {
     sim_table_finish(&s->rows);
     sim_table_finish(&s->tombstones);
     sim_table_finish(&s->expiries);
+    sim_table_finish(&s->pointers);
     sim_table_finish(&s->losses);
     sim_table_finish(&s->metas);
+    snapshot_release(&s->base, s->made);
     buf_finish(&s->checkpoint);
     buf_finish(&s->name);
     origins_destroy(s->origins);

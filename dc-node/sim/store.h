@@ -32,6 +32,9 @@ void sim_store_fail_commits(struct sim_store *s, uint64_t n, bool applied);
 void sim_store_damage(struct sim_store *s, uint64_t n);
 bool sim_store_damaged(const struct sim_store *s); /* some read has found it */
 
+/* The number of that row's pointer for an origin; 0: there is none. For checkers. */
+uint64_t sim_store_pointer(struct sim_store *s, struct slice key, const struct origin *o);
+
 /* Until further notice every commit is refused, and nothing of it is there afterwards: there is no room. */
 void sim_store_fill(struct sim_store *s, bool full);
 

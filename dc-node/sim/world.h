@@ -46,6 +46,8 @@ struct world_watcher {
     void (*stopped)(void *arg, uint32_t node, enum crash kind);                 /* the engine is gone already */
     void (*stepping)(void *arg, uint32_t node);                                 /* before every step */
     void (*applied)(void *arg, uint32_t node, const struct event *e, bool own); /* inside a step */
+    void (*joining)(void *arg, uint32_t node, const struct vv *vv);             /* from this commit on: a transfer will make this its VV */
+    void (*joined)(void *arg, uint32_t node);                                   /* inside a step: it has */
     void (*stepped)(void *arg, uint32_t node);                                  /* after every step */
     void (*committed)(void *arg, uint32_t node, enum world_commit how);         /* everything applied so far */
     void (*broken)(void *arg, uint32_t node, const char *why);                  /* the engine said fatal, or cannot recover */

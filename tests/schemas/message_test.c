@@ -9,7 +9,7 @@ static struct slice S(const char *s) {
 /* One message of each type; index is type - 1. Golden frames, without the checksum that ends them. */
 static const char *const golden[] = {
     "34000000 04 01  0464656d6f027573ac020100000000000000020000000000000003000000000000000400000000000000",
-    "0e000000 04 02  05026e6f",
+    "0f000000 04 02  05026e6f01",
     "2f000000 04 03  0680080202757302617002026575022200000000000000140275730111000000000000000a",
     "12000000 04 04  07ac02626c6f636b",
     "1c000000 04 05  08ac0204010275730111000000000000000b",
@@ -26,6 +26,12 @@ static const char *const golden[] = {
     [MESSAGE_ROW_TOLD - 1] = "2d000000 04 0d  0807060504030201 04 02 ffffffffffffffff  01  02 7573 01 1100000000000000 0f  01 01 78",
     [MESSAGE_REPORT - 1] = ("61000000 04 11  02 6575 02  80d095ffbc31 ac02  1817161514131211 2200000000000000 81d095ffbc31 0807060504030201 01  "
                             "01 02 7573 01 1100000000000000 10  01 01 02 7573 01 1100000000000000 0f  0e 02 7573 ac02 0807060504030201 02"),
+    [MESSAGE_TRANSFER_ASK - 1] = ("47000000 04 0e  0200000000000000 0300000000000000 01 02 726b ac02 8008 01  01 02 7573 01 1100000000000000 10  "
+                                  "0400000000000000  01 02 6575 02 2200000000000000 11"),
+    [MESSAGE_TRANSFER_ROWS - 1] = ("3d000000 04 0f  0200000000000000 0300000000000000 00 08 3132333435363738 01 00 ac02 b002 01  "
+                                   "01 02 7573 01 1100000000000000 12  726f7773"),
+    [MESSAGE_TRANSFER_END - 1] = ("3f000000 04 10  0200000000000000 0300000000000000 02  01 02 7573 01 1100000000000000 13  "
+                                  "01 02 6575 02 2200000000000000 14  07 736f7572636573"),
 };
 
 static struct message message_of(enum message_type type, struct origins *t) {
@@ -46,6 +52,7 @@ static struct message message_of(enum message_type type, struct origins *t) {
     case MESSAGE_REFUSE:
         m.refuse.subscription = 5;
         m.refuse.reason = S("no");
+        m.refuse.transfers = 1;
         break;
     case MESSAGE_SUBSCRIBE:
         m.subscribe.subscription = 6;
@@ -136,6 +143,39 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.row_told.argc = 1;
         m.row_told.args = SLICE("\x01x", 2);
         break;
+    case MESSAGE_TRANSFER_ASK:
+        m.transfer_ask.transfer = 2;
+        m.transfer_ask.snapshot = 3;
+        m.transfer_ask.phase = TRANSFER_OF_JOURNAL;
+        m.transfer_ask.from = S("rk");
+        m.transfer_ask.offset = 300;
+        m.transfer_ask.window_bytes = 1024;
+        m.transfer_ask.full = 1;
+        vv_set(&m.transfer_ask.vv, us, 16);
+        m.transfer_ask.staged_upto = 4;
+        vv_set(&m.transfer_ask.staged_vv, eu, 17);
+        break;
+    case MESSAGE_TRANSFER_ROWS:
+        m.transfer_rows.transfer = 2;
+        m.transfer_rows.snapshot = 3;
+        m.transfer_rows.phase = TRANSFER_OF_ROWS;
+        m.transfer_rows.from = S("12345678");
+        m.transfer_rows.next_phase = TRANSFER_OF_JOURNAL;
+        m.transfer_rows.next = S("");
+        m.transfer_rows.offset = 300;
+        m.transfer_rows.total = 304;
+        m.transfer_rows.full = 1;
+        vv_set(&m.transfer_rows.vv, us, 18);
+        m.transfer_rows.bytes = S("rows");
+        break;
+    case MESSAGE_TRANSFER_END:
+        m.transfer_end.transfer = 2;
+        m.transfer_end.snapshot = 3;
+        m.transfer_end.how = TRANSFER_ANEW;
+        vv_set(&m.transfer_end.vv, us, 19);
+        vv_set(&m.transfer_end.floor, eu, 20);
+        m.transfer_end.sources = S("sources");
+        break;
     case MESSAGE_REPORT:
         m.report.dc = S("eu");
         m.report.node = 2;
@@ -185,7 +225,7 @@ Test(message, frames_are_golden) {
         CHECK_HEX(b, golden[type - 1]);
     }
     frame_of(MESSAGE_REFUSE, t, &b);
-    CHECK_HEX(b, "0e000000 04 02  05026e6fa09c1e7e49862bd9");
+    CHECK_HEX(b, "0f000000 04 02  05026e6f01 04a212826acfd0e9");
     buf_finish(&b);
     origins_destroy(t);
 }
@@ -341,6 +381,7 @@ static size_t shortest_payload(enum message_type type, size_t whole) {
     switch (type) {
     case MESSAGE_EVENTS:
     case MESSAGE_ANSWER: return whole - 5;
+    case MESSAGE_TRANSFER_ROWS: return whole - 4;
     default: return whole;
     }
 }

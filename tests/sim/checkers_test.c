@@ -464,17 +464,26 @@ static void all_commit(struct past *p) {
     for (uint32_t i = 0; i < NODES; i++) check_committed(p->h, i, DURABLE_SYNCED);
 }
 
+static bool points(void *upto, struct slice key, const struct origin *o, uint64_t n) { return key.n && o && *(const uint64_t *)upto >= n; }
+
 Test(checkers, an_event_that_leaves_a_log_while_somebody_lacks_it_is_found) {
+    uint64_t upto = 0;
+    struct pointers pointers = {points, &upto};
     struct past p = past();
     struct h_event *e = writes(&p, 0, "k", "a");
     receives(&p, 1, e);
     receives(&p, 2, e);
     all_commit(&p);
-    check_trimmed(p.h, 0, &(struct log_trim){p.own[0], 1}, p.t);
+    check_trimmed(p.h, 0, &(struct log_trim){p.own[0], 1}, p.t, &pointers);
     good(&p);
     receives(&p, 1, writes(&p, 0, "k", "b"));
+    upto = 2;
     all_commit(&p);
-    check_trimmed(p.h, 0, &(struct log_trim){p.own[0], 2}, p.t);
+    check_trimmed(p.h, 0, &(struct log_trim){p.own[0], 2}, p.t, &pointers);
+    good(&p);
+    receives(&p, 1, writes(&p, 0, "k", "c"));
+    all_commit(&p);
+    check_trimmed(p.h, 0, &(struct log_trim){p.own[0], 3}, p.t, &pointers);
     bad(&p, "I12");
     finish(&p);
 }

@@ -175,9 +175,7 @@ struct plan plan_draw(uint64_t seed) {
     if (is_long) plan.faults.length_us_max *= 3;
     plan.settle_us = 60000000;
     plan.restart_all = one_in(&p, 3);
-    bool trims = one_in(&p, 2) && !plan.faults.wipes && !plan.faults.restores &&
-                 !plan.faults.damages; /* who comes back with less needs what others keep for him */
-    if (trims) plan.cluster->log_bytes_max = range(&p, 4, 256) << 10;
+    if (one_in(&p, 2)) plan.cluster->log_bytes_max = range(&p, 4, 256) << (one_in(&p, 2) ? 8 : 10);
     draw_ways(&p, plan.cluster);
     return plan;
 }
