@@ -188,6 +188,12 @@ static void clear_updates(struct engine *e) {
     e->collected = false;
 }
 
+static void collect(struct engine *e) {
+    engine_collect(e);
+    if (!e->updates.fatal) pointers_sweep(e);
+    if (!e->updates.fatal) journal_collect(e);
+}
+
 static void tick(struct engine *e) {
     links_tick(e);
     fetch_tick(e);
@@ -202,9 +208,7 @@ static void tick(struct engine *e) {
         e->collect_due_us = e->now.mono_us + COLLECT_PERIOD_US;
         engine_find_stable(e);
         log_trim(e);
-        engine_collect(e);
-        if (!e->updates.fatal) pointers_sweep(e);
-        if (!e->updates.fatal) journal_collect(e);
+        if (e->room == ROOM_ENOUGH) collect(e);
     }
     if (!e->updates.fatal) handlers_tick(e);
 }
@@ -223,6 +227,7 @@ void engine_step(struct engine *e, const struct input *in) {
     case INPUT_LINK_DOWN:
     case INPUT_FRAME: links_step(e, in); break;
     case INPUT_FLUSHED: flushed(e); break;
+    case INPUT_DISK: disk_step(e, in); break;
     case INPUT_HANDLERS:
     case INPUT_HANDLED: handlers_step(e, in); break;
     }
@@ -246,7 +251,8 @@ static void collect_commit(struct engine *e) {
     c->trims = e->trims;
     c->trims_count = e->trims_count;
     c->metas = e->metas;
-    if (e->identity.n) e->metas[c->metas_count++] = (struct named_record){slice_text(IDENTITY_NAME), buf_slice_of(&e->identity)};
+    if (e->identity.n && e->room != ROOM_NONE)
+        e->metas[c->metas_count++] = (struct named_record){slice_text(IDENTITY_NAME), buf_slice_of(&e->identity)};
     c->must_sync = lead_record(e, &e->metas[c->metas_count]);
     c->metas_count += c->must_sync;
     transfer_records(e, c);
@@ -268,7 +274,8 @@ const struct engine_updates *engine_updates(struct engine *e) {
         if (flush_is_due(e)) start_flush(e);
         collect_commit(e);
     }
-    e->updates.refuse_requests = e->folding || (e->rows.flushing && e->rows.dirty_bytes + e->rows.frozen_bytes > e->rows.cache_bytes_max);
+    bool crowded = e->rows.flushing && e->rows.dirty_bytes + e->rows.frozen_bytes > e->rows.cache_bytes_max;
+    e->updates.refuse_requests = e->folding || (crowded && e->room == ROOM_ENOUGH); /* without room no rows are made, and the flush waits for it */
     e->collected = true;
     return &e->updates;
 }

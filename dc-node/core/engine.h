@@ -52,12 +52,21 @@ struct now {
     X(LINK_DOWN, "it is gone; what was on it may be lost")                                                                                           \
     X(FRAME, "one whole frame from a peer, unchecked")                                                                                               \
     X(FLUSHED, "the flush under way is durable")                                                                                                     \
+    X(DISK, "how much room is on the disk; until it is said: enough")                                                                                \
     X(HANDLERS, "the handlers that the host has, all of them: at the start, and after reload_handlers")                                              \
     X(HANDLED, "a handler's answer to a handler_run; one that crashed or took too long gives HANDLER_FAILED")
 enum input_type {
 #define X(name, doc) INPUT_##name,
     ENGINE_INPUTS(X)
 #undef X
+};
+
+/* What a host says before its disk is full. After the next updates the engine keeps to it: clients' writes are refused in words, and peers' events
+ * not taken; it reads, answers and sends what it has. When there is enough again it asks its peers for what came meanwhile. */
+enum disk_room {
+    ROOM_ENOUGH,
+    ROOM_LOW,  /* commits without blocks of events: what is trimmed gives room back */
+    ROOM_NONE, /* no commits */
 };
 
 struct input {
@@ -74,6 +83,7 @@ struct input {
     uint32_t handlers_count;
     uint64_t handler_run; /* HANDLED */
     struct slice answer;  /* HANDLED: handler_answer_encode() */
+    enum disk_room room;  /* DISK */
 };
 
 struct outgoing {

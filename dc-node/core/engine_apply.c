@@ -183,6 +183,7 @@ static void take_incarnation(struct engine *e) {
 }
 
 struct dot engine_originate(struct engine *e, const struct change *changes, uint32_t count) {
+    if (e->room != ROOM_ENOUGH) engine_fail(e, "an event was made although the disk has no room for it");
     if (e->own == ORIGIN_NONE) take_incarnation(e);
     struct dot dot = {e->own, vv_get(&e->vv, e->own) + 1};
     stamp_t stamp = hlc_next(&e->clock, lead_wall_ms(e));
@@ -571,7 +572,7 @@ uint64_t engine_middle_ms(struct engine *e) {
 /* A leader removes rows whose time is up and whose winner was made in its DC. A reap is no version and never wins. */
 static void reap_expired(struct engine *e) {
     uint64_t now_ms = engine_guarded_ms(e);
-    if (!engine_leads(e) || now_ms < 1000) return;
+    if (!engine_originates(e) || now_ms < 1000) return;
     struct buf found = {0};
     uint64_t upto = now_ms - 1000;
     if (e->now.mono_us >= e->expiries_restart_us) {

@@ -47,7 +47,7 @@ static void forget(struct handling *h, struct open_row *r) {
 void handlers_consider(struct engine *e, struct slice key) {
     struct handling *h = e->handling;
     struct open_row *r = NULL;
-    if (!h || !engine_leads(e)) return;
+    if (!h || !engine_originates(e)) return;
     HASH_FIND(hh, h->rows, key.p, key.n, r);
     if (r && r->state == ROW_LATER) move_to(h, r, ROW_READY); /* its siblings may be others now, and so whose turn it is */
     if (r) return;
@@ -367,7 +367,7 @@ static void take_answer(struct engine *e, const struct input *in) {
     move_to(h, r, ROW_READY);
     h->full = false;
     release_held(h, here, 1);
-    if (!engine_leads(e)) return;
+    if (!engine_originates(e)) return;
     buf_clear(&h->key);
     buf_put(&h->key, r->key, r->key_bytes);
     const struct table_rule *table = rule_if_open(e, open_row_key(r));
@@ -405,7 +405,7 @@ static void wake_later(struct engine *e) {
 
 static bool can_ask(const struct engine *e) {
     const struct handling *h = e->handling;
-    return engine_leads(e) && h->ready && h->asked_count < HANDLERS_ASKED_MAX && !h->full;
+    return engine_originates(e) && h->ready && h->asked_count < HANDLERS_ASKED_MAX && !h->full;
 }
 
 void handlers_updates(struct engine *e) {
@@ -432,7 +432,7 @@ void handlers_updates(struct engine *e) {
 
 uint64_t handlers_wake_us(const struct engine *e) {
     const struct handling *h = e->handling;
-    if (!engine_leads(e)) return UINT64_MAX;
+    if (!engine_originates(e)) return UINT64_MAX;
     if (can_ask(e)) return e->now.mono_us;
     return h->later_due_us < h->sweep_due_us ? h->later_due_us : h->sweep_due_us;
 }
@@ -495,7 +495,7 @@ void handlers_sweep(struct engine *e) {
 
 void handlers_tick(struct engine *e) {
     struct handling *h = e->handling;
-    if (!engine_leads(e) || e->now.mono_us < h->sweep_due_us) return;
+    if (!engine_originates(e) || e->now.mono_us < h->sweep_due_us) return;
     h->sweep_due_us = e->now.mono_us + SWEEP_PAGE_US;
     if (HASH_COUNT(h->rows) > OPEN_ROWS_MAX / 2) return;
     if (h->sweep_pages++ == 0) h->overflowed = false;

@@ -180,7 +180,10 @@ void lead_finish(struct engine *e) {
     vv_finish(&e->round_vv);
 }
 
+/* Whoever has no room on its disk neither leads for others nor tries to: it says so in its heartbeats, and who has room is elected. Without any room it
+ * keeps out of it altogether, since terms and votes must be durable. */
 void lead_tick(struct engine *e) {
+    if (e->room != ROOM_ENOUGH) return;
     struct election_now now = now_of(e);
     look_for_admission(e);
     hand_over(e);
@@ -190,14 +193,16 @@ void lead_tick(struct engine *e) {
 }
 
 uint64_t lead_wake_us(const struct engine *e) {
+    if (e->room != ROOM_ENOUGH) return UINT64_MAX;
     uint64_t wake = election_wake_us(&e->election);
     return lacks_promise(e) && e->round_us + ROUND_US < wake ? e->round_us + ROUND_US : wake;
 }
 
 void lead_take(struct engine *e, uint32_t from, const struct message *m) {
+    if (e->room == ROOM_NONE) return;
     struct election_now now = now_of(e);
     if (m->type == MESSAGE_LEAD) {
-        if (from == e->leader && m->lead.term == e->election.durable.term) election_take_over(&e->election, &now);
+        if (e->room == ROOM_ENOUGH && from == e->leader && m->lead.term == e->election.durable.term) election_take_over(&e->election, &now);
     } else {
         election_take(&e->election, from, m, &now);
     }
@@ -208,6 +213,7 @@ void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *
     uint32_t dc = e->cluster->nodes[from].dc;
     e->links[from].term = m->heartbeat.term;
     if (dc == e->self_dc) {
+        if (e->room == ROOM_NONE) return;
         struct election_now now = now_of(e);
         election_take_heartbeat(&e->election, from, m, &now);
         lead_changed(e);
@@ -226,7 +232,11 @@ void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *
 
 void lead_fill_heartbeat(struct engine *e, struct message *m) {
     struct election_now now = now_of(e);
-    election_fill_heartbeat(&e->election, m, &now);
+    if (e->room == ROOM_NONE)
+        m->heartbeat.term = e->election.durable.term; /* a promise may be due to be made durable */
+    else
+        election_fill_heartbeat(&e->election, m, &now);
+    if (e->room != ROOM_ENOUGH) m->heartbeat.is_leader = e->election.role == ELECTION_LEADER && e->election.quorum == 1;
     m->heartbeat.round = e->round;
 }
 

@@ -118,6 +118,7 @@ static bool subscription_failed(struct engine *e, const struct link *l, uint32_t
 
 static void plan(struct engine *e) {
     uint32_t want[NODES_MAX];
+    if (e->room != ROOM_ENOUGH) return; /* what would come could not be taken */
     struct plan_input in = {.cluster = e->cluster,
                             .self = e->self,
                             .leaders = e->leaders,
@@ -145,7 +146,7 @@ static void note_origin(struct engine *e, struct served *s, struct slice bytes) 
 
 static void take_events(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
-    if (m->events.subscription != l->subscription || !engine_accepts(e, peer)) return;
+    if (m->events.subscription != l->subscription || !engine_accepts(e, peer) || e->room != ROOM_ENOUGH) return; /* without room, no credit either */
     const char *why = "";
     if (engine_ingest(e, m->events.block, false, &why) == INGEST_BAD) {
         drop(e, peer, why);

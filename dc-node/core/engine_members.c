@@ -208,7 +208,7 @@ static bool term_is_known(struct engine *e) {
 }
 
 bool members_may_change(struct engine *e) {
-    if (!engine_leads(e)) return false;
+    if (!engine_originates(e)) return false;
     look_at_voters(e);
     bool known = term_is_known(e);
     if (!known) e->voters_touch = true;

@@ -74,13 +74,13 @@ static bool has_left(const struct engine *e, uint32_t node) {
 }
 
 void members_advance(struct engine *e) {
-    for (uint32_t i = 0; i < e->cluster->nodes_count && engine_leads(e) && !e->updates.fatal; i++) {
+    for (uint32_t i = 0; i < e->cluster->nodes_count && engine_originates(e) && !e->updates.fatal; i++) {
         enum standing s = e->cluster->nodes[i].standing;
         if (i == e->self || !is_ours(e, i) || e->members_dirty) continue;
         if (s == STANDING_JOINING && has_joined(e, i) && members_may_change(e)) write_row(e, i, STANDING_MEMBER);
         if (s == STANDING_LEAVING && has_left(e, i)) write_row(e, i, STANDING_REMOVED);
     }
-    if (e->voters_touch && engine_leads(e) && !e->members_dirty && !e->updates.fatal) write_row(e, e->self, STANDING_MEMBER);
+    if (e->voters_touch && engine_originates(e) && !e->members_dirty && !e->updates.fatal) write_row(e, e->self, STANDING_MEMBER);
     e->voters_touch = false;
 }
 

@@ -40,6 +40,7 @@ static const struct vv *marked(const struct engine *e, uint64_t bytes) {
  * whoever lacks it, for then pointers stand for it. */
 void log_trim(struct engine *e) {
     struct vv upto = {0};
+    if (e->room == ROOM_NONE) return;
     const struct vv *old = marked(e, budget(e) / RETAINED_PART), *oldest = marked(e, UNSTABLE_PART(budget(e)));
     if (old) vv_copy(&upto, old);
     vv_meet(&upto, &e->stable);

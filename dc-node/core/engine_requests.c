@@ -174,6 +174,8 @@ static const struct command *admit(struct engine *e, struct session_entry *se, c
         return_refuse(e, &reply);
     else if (e->cluster->nodes[e->self].standing == STANDING_REMOVED && (cmd->flags & (CMD_READ | CMD_WRITE | CMD_MAY_WRITE)))
         members_refuse(e, &reply);
+    else if (e->room != ROOM_ENOUGH && (cmd->flags & CMD_WRITE))
+        disk_refuse(e, &reply);
     else if (s->multi && (cmd->flags & CMD_NO_MULTI))
         reply_error(&reply, "ERR Command not allowed inside a transaction");
     else
@@ -204,7 +206,8 @@ static void run(struct engine *e, struct session_entry *se, const struct slice *
     }
     if (forward_lost_transaction(se, cmd)) return;
     if (!e->is_leader && !e->alone && !s->remote && forward_request(e, se, cmd, argv, argc)) return;
-    if (e->is_leader && !e->alone && !s->remote && writes_now(s, cmd, argv, argc) && !engine_leads(e)) { /* elected, but not yet ready */
+    if (e->is_leader && !e->alone && !s->remote && e->room == ROOM_ENOUGH && writes_now(s, cmd, argv, argc) &&
+        !engine_leads(e)) { /* elected, but not yet ready */
         if (forward_wait(e, se, argv, argc)) return;
         struct reply reply = reply_to(se);
         forward_no_leader(e, &reply);
@@ -227,6 +230,7 @@ void request_carry_out(struct engine *e, struct session_entry *se, const struct 
     struct txn_mark before = txn_mark(&e->txn);
     bool writes = writes_now(s, cmd, argv, argc), reads = (cmd->flags & CMD_READ) || s->multi;
     run_in_txn(e, se, cmd, argv, argc);
+    if (e->room != ROOM_ENOUGH && e->txn.rows_count) disk_refuse_txn(e, s, mark, cmd);
     ack_begin(e, se);
     if (writes && ack_needs_majority(e, se)) {
         txn_rollback(&e->txn, before);
@@ -413,13 +417,18 @@ static void delete_seen(void *arg, struct slice key, struct slice content) {
 
 static void flush_all_step(struct engine *e, struct session_entry *se) {
     if (e->updates.refuse_requests) return; /* it makes rows as clients do */
+    struct reply reply = reply_to(se);
+    if (e->room != ROOM_ENOUGH) {
+        disk_refuse(e, &reply);
+        unblock(e, se);
+        return;
+    }
     txn_begin(&e->txn, e, engine_middle_ms(e), NULL);
     struct txn keys = {.engine = e, .now_ms = e->txn.now_ms};
     se->job_txn = &e->txn;
     se->job_from = txn_scan(&keys, se->job_from, FLUSH_ALL_KEYS, delete_seen, se);
     commit_deletes(e, se);
     if (se->job_from) return;
-    struct reply reply = reply_to(se);
     if (se->job_kept)
         reply_error(&reply, "ERR %llu rows were not deleted: %s", (unsigned long long)se->job_kept, se->job_why);
     else

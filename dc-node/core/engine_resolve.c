@@ -207,6 +207,10 @@ void inbox_count(struct call *c) {
 static bool resolve_one(struct engine *e, struct session_entry *se, struct inbox_job *job, struct episode *ep) {
     struct inbox_case k;
     struct dot dot = {ORIGIN_NONE, 0};
+    if (e->room != ROOM_ENOUGH) {
+        disk_words(e, job->why, sizeof job->why);
+        return false;
+    }
     if (!case_live(&k, e, ep)) return false;
     const struct entry *chosen = choose(&k, &job->how);
     txn_begin(&e->txn, e, engine_middle_ms(e), NULL);

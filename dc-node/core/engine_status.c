@@ -80,6 +80,7 @@ static json_t *alarms(struct engine *e) {
     return_alarms(e, add_text, list);
     members_alarms(e, add_text, list);
     handlers_alarms(e, add_text, list);
+    disk_alarms(e, add_text, list);
     return list;
 }
 
@@ -98,9 +99,10 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "dc", json_string(e->cluster->dcs[e->self_dc].name));
     json_object_set_new(s, "role", json_string(e->is_leader ? "leader" : "follower"));
     json_object_set_new(s, "returning", json_boolean(e->returning));
+    json_object_set_new(s, "disk_full", json_boolean(e->room != ROOM_ENOUGH));
     json_object_set_new(s, "leader", f.leader ? json_string(f.leader) : json_null());
     json_object_set_new(s, "term", number(e->election.durable.term));
-    json_object_set_new(s, "takes_writes", json_boolean(engine_leads(e) || e->alone));
+    json_object_set_new(s, "takes_writes", json_boolean((engine_leads(e) || e->alone) && e->room == ROOM_ENOUGH));
     json_object_set_new(s, "cluster", json_string(e->cluster->name));
     struct buf run = {0};
     if (e->own != ORIGIN_NONE) origin_format(origins_get(e->origins, e->own), &run);

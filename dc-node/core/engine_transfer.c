@@ -86,6 +86,7 @@ static bool read_state(struct engine *e, struct slice bytes) {
 
 void transfer_records(struct engine *e, struct commit *c) {
     struct transfer *t = e->transfer;
+    if (e->room != ROOM_ENOUGH) return;
     if (t->changed) put_state(e);
     t->changed = false;
     if (t->puts_given || !t->puts_count) return;
@@ -208,7 +209,7 @@ static void clear_step(struct engine *e) {
 
 void transfer_updates(struct engine *e) {
     struct transfer *t = e->transfer;
-    if (e->updates.fatal) return;
+    if (e->updates.fatal || e->room != ROOM_ENOUGH) return;
     if (t->state == TRANSFER_STAGING && t->whole) fold_begin(e);
     if (t->state == TRANSFER_CLEARING && !e->ack_early_held) clear_step(e);
 }
@@ -232,6 +233,7 @@ static void find_other_sender(struct engine *e) {
 void transfer_tick(struct engine *e) {
     struct transfer *t = e->transfer;
     serve_tick(e);
+    if (e->room != ROOM_ENOUGH) return; /* it goes on when there is room */
     if (t->state == TRANSFER_FOLDING) fold_step(e);
     if (t->state != TRANSFER_STAGING || t->whole) return;
     if (e->now.mono_us - t->heard_us > (bug(e, BUG_TRANSFER_ANY_SENDER) ? ASK_RETRY_US : SENDER_LOST_US)) find_other_sender(e);
@@ -240,6 +242,7 @@ void transfer_tick(struct engine *e) {
 
 uint64_t transfer_wake_us(const struct engine *e) {
     const struct transfer *t = e->transfer;
+    if (e->room != ROOM_ENOUGH) return UINT64_MAX;
     bool waits = e->rows.flushing && (t->fold == FOLD_DONE || e->rows.dirty_bytes + e->rows.frozen_bytes > e->rows.cache_bytes_max);
     if (t->state == TRANSFER_FOLDING) return waits ? UINT64_MAX : e->now.mono_us;
     return t->state == TRANSFER_CLEARING ? e->now.mono_us : UINT64_MAX;
@@ -361,7 +364,7 @@ void transfer_take(struct engine *e, uint32_t peer, const struct message *m) {
         return;
     }
     uint64_t id = m->type == MESSAGE_TRANSFER_ROWS ? m->transfer_rows.transfer : m->transfer_end.transfer;
-    if (t->state != TRANSFER_STAGING || t->whole || peer != t->peer || id != t->id) return;
+    if (t->state != TRANSFER_STAGING || t->whole || peer != t->peer || id != t->id || e->room != ROOM_ENOUGH) return;
     t->heard_us = e->now.mono_us;
     if (m->type == MESSAGE_TRANSFER_ROWS)
         take_rows(e, m);

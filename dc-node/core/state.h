@@ -296,6 +296,8 @@ struct engine {
     struct buf report_knows;
     uint64_t progress_us; /* when links were last measured (engine_progress.c) */
 
+    enum disk_room room; /* engine_disk.c */
+
     uint64_t flush_due_us, collect_due_us;
     struct buf tombstone_after;
     uint64_t expired_upto_ms, expiries_restart_us; /* where the search for expired rows goes on, when it begins anew */
@@ -682,6 +684,16 @@ void members_alarms(struct engine *e, void (*each)(void *arg, const char *text),
 static inline bool members_counts(const struct engine *e, uint32_t node) {
     return node != e->self && e->cluster->nodes[node].standing < STANDING_REMOVED;
 }
+/* ---- engine_disk.c ---- */
+/* It may make events of its own accord. */
+static inline bool engine_originates(const struct engine *e) { return e->room == ROOM_ENOUGH && engine_leads(e); }
+void disk_step(struct engine *e, const struct input *in); /* DISK */
+/* Why this node takes no writes, in words. */
+const char *disk_words(const struct engine *e, char *text, size_t n);
+void disk_refuse(struct engine *e, struct reply *reply);
+void disk_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
+/* The session's transaction, made by this command, cannot be carried out for want of room: the reply says so instead. */
+void disk_refuse_txn(struct engine *e, struct session *s, size_t reply_mark, const struct command *cmd);
 
 #define IDENTITY_NAME "identity"
 /* ---- engine_recover.c ---- */

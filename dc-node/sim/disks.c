@@ -26,7 +26,6 @@ void disks_finish(struct world *w) {
 static void replace(struct world *w, struct node *n, struct sim_store *store, uint32_t backup) {
     sim_store_destroy(n->store);
     n->store = store;
-    sim_store_fill(store, n->disk == DISK_FULL);
     n->returning = true;
     if (w->watcher.replaced) w->watcher.replaced(w->watcher.arg, n->index, backup);
 }
@@ -69,8 +68,12 @@ void world_disk(struct world *w, uint32_t node, enum disk_state state, uint64_t 
     if (n->disk == state && n->disk_us == us) return;
     n->disk = state;
     n->disk_us = us;
-    sim_store_fill(n->store, state == DISK_FULL);
     trace_note(w, node, "disk", state);
+    enum disk_room room = state == DISK_FULL ? (prng_chance(&w->disk, 1, 2) ? ROOM_LOW : ROOM_NONE) : ROOM_ENOUGH;
+    if (room == n->room) return;
+    n->room = room;
+    if (room == ROOM_ENOUGH) sim_store_fill(n->store, room);
+    if (node_alive(n)) node_input(w, n, (struct waiting_input){.type = INPUT_DISK});
 }
 
 void world_damage(struct world *w, uint32_t node, uint64_t n) {

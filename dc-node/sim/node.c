@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FLUSH_AGAIN_US 100000u /* one that finds no room on the disk */
+
 bool node_alive(const struct node *n) { return n->engine != NULL; }
 
 bool world_alive(const struct world *w, uint32_t node) { return node_alive(&w->nodes[node]); }
@@ -43,7 +45,9 @@ static void door_clear(struct node *n) {
 }
 
 static bool must_wait(const struct node *n, const struct waiting_input *in) {
-    if (n->paused || n->busy || n->door) return true;
+    if (n->paused || n->busy) return true;
+    if (in->type == INPUT_DISK) return false; /* before all that waits */
+    if (n->door) return true;
     return n->refuses && (in->type == INPUT_REQUEST || in->type == INPUT_FRAME);
 }
 
@@ -71,6 +75,10 @@ static void enter(struct world *w, struct node *n, struct waiting_input *in) {
         node_step(w, n, &i);
         break;
     case INPUT_REQUEST: clients_pump(w, in->client, in->session); break;
+    case INPUT_DISK:
+        i.room = n->told_room = n->room;
+        node_step(w, n, &i);
+        break;
     case INPUT_CLOSE:
         i.session = in->session;
         node_step(w, n, &i);
@@ -91,6 +99,11 @@ void node_input(struct world *w, struct node *n, struct waiting_input in) {
     }
     struct waiting_input *kept = xmalloc(sizeof *kept);
     *kept = in;
+    if (in.type == INPUT_DISK && n->door) {
+        kept->next = n->door;
+        n->door = kept;
+        return;
+    }
     kept->next = NULL;
     *n->door_end = kept;
     n->door_end = &kept->next;
@@ -162,10 +175,12 @@ static bool commit(struct world *w, struct node *n, enum world_commit how) {
     struct store *s = sim_store_base(n->store);
     w->counts.commits++;
     disk_meddle(w, n);
+    bool refused = !sim_store_has_room(n->store, &n->updates->commit);
+    if (refused && w->watcher.broken) w->watcher.broken(w->watcher.arg, n->index, "it commits though it was told that its disk is full");
     bool made = s->ops->commit(s, &n->updates->commit, engine_origins(n->engine), how == WORLD_COMMIT_SYNCED) == 0;
     if (!made) how = WORLD_COMMIT_DOUBTFUL;
     if (made && w->watcher.persisted) w->watcher.persisted(w->watcher.arg, n->index, &n->updates->commit);
-    if (w->watcher.committed && (made || n->disk != DISK_FULL)) w->watcher.committed(w->watcher.arg, n->index, how);
+    if (w->watcher.committed && !refused) w->watcher.committed(w->watcher.arg, n->index, how);
     return made;
 }
 
@@ -232,6 +247,7 @@ void node_stage(struct world *w, struct node *n, enum stage stage) {
         stage_in(w, n, STAGE_SEND, 0);
         break;
     case STAGE_SEND:
+        if (n->room != ROOM_ENOUGH) sim_store_fill(n->store, n->told_room); /* what was under way when it was told had room */
         for (size_t i = 0; i < n->updates->out_count; i++) network_send(w, n->index, n->updates->out[i].peer, n->updates->out[i].frames);
         stage_in(w, n, STAGE_ANSWER, n->updates->answers_count > 0 ? world_draw(&w->disk, w->options.answer_gap_us_max) : 0);
         break;
@@ -241,6 +257,10 @@ void node_stage(struct world *w, struct node *n, enum stage stage) {
 }
 
 void node_flushed(struct world *w, struct node *n) {
+    if (n->room != ROOM_ENOUGH) {
+        world_schedule(w, w->now_us + FLUSH_AGAIN_US, (struct happening){.kind = HAPPENS_FLUSHED, .a = n->index, .b = n->run});
+        return;
+    }
     sim_store_flush_end(n->store);
     n->flush_done = true;
     open_door(w, n);
@@ -278,6 +298,7 @@ bool world_start(struct world *w, uint32_t node) {
         return false;
     }
     n->run++;
+    n->told_room = ROOM_ENOUGH;
     sim_store_sync(n->store); /* RocksDB writes out what it recovers when it opens */
     uint64_t uptime = world_draw(&w->entropy, 1000000);
     n->boot_us = w->now_us - (uptime < w->now_us ? uptime : w->now_us);

@@ -64,7 +64,8 @@ struct sim_store {
     struct undo *undo;
     size_t undo_n, undo_cap;
     uint64_t fail_in; /* 0: never */
-    bool fail_applied, failed, full;
+    bool fail_applied, failed;
+    enum disk_room room;
     uint64_t damaged_in; /* reads; 0: never */
     bool damaged;
 };
@@ -395,9 +396,13 @@ static void apply_commit(struct sim_store *s, const struct commit *c, const stru
     for (size_t i = 0; i < c->trims_count; i++) commit_trim(s, &c->trims[i], t);
 }
 
+bool sim_store_has_room(const struct sim_store *s, const struct commit *c) {
+    return s->room == ROOM_ENOUGH || (s->room == ROOM_LOW && c->blocks_count == 0);
+}
+
 static int commit(struct store *base, const struct commit *c, const struct origins *t, bool sync) {
     struct sim_store *s = of(base);
-    if (s->full) {
+    if (!sim_store_has_room(s, c)) {
         snprintf(base->why, sizeof base->why, "simulated: no space is left on the disk");
         return STORE_FAILED;
     }
@@ -441,7 +446,7 @@ void sim_store_fail_commits(struct sim_store *s, uint64_t n, bool applied) {
     s->fail_applied = applied;
 }
 
-void sim_store_fill(struct sim_store *s, bool full) { s->full = full; }
+void sim_store_fill(struct sim_store *s, enum disk_room room) { s->room = room; }
 
 /* ---- snapshots ---- */
 

@@ -4,7 +4,7 @@
  * there as a whole or not at all; what was committed before it began is durable when it is. */
 #pragma once
 #include "../core/prng.h"
-#include "../core/store.h"
+#include "../core/engine.h"
 
 struct sim_store;
 struct sim_store *sim_store_create(void);
@@ -35,8 +35,9 @@ bool sim_store_damaged(const struct sim_store *s); /* some read has found it */
 /* The number of that row's pointer for an origin; 0: there is none. For checkers. */
 uint64_t sim_store_pointer(struct sim_store *s, struct slice key, const struct origin *o);
 
-/* Until further notice every commit is refused, and nothing of it is there afterwards: there is no room. */
-void sim_store_fill(struct sim_store *s, bool full);
+/* From now on a commit that needs more room than there is (DISK in core/engine.h) is refused, and nothing of it is there afterwards. */
+void sim_store_fill(struct sim_store *s, enum disk_room room);
+bool sim_store_has_room(const struct sim_store *s, const struct commit *c);
 
 /* Commits made since the store was created, and how many of them are there (fewer after a crash of the machine). */
 uint64_t sim_store_commits(const struct sim_store *s);

@@ -61,6 +61,7 @@ void trace_input(struct world *w, const struct node *n, const struct input *in) 
     buf_u64(b, in->now.wall_ms);
     buf_u64(b, in->session);
     buf_u32(b, in->peer);
+    if (in->type == INPUT_DISK) buf_u8(b, (uint8_t)in->room);
     for (uint32_t i = 0; i < in->argc; i++) buf_slice(b, in->argv[i]);
     buf_slice(b, in->frame);
     if (in->type == INPUT_HANDLED) {

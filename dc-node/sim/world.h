@@ -90,7 +90,7 @@ bool world_restore(struct world *w, uint32_t node, const char *name); /* false: 
 void world_backup(struct world *w, uint32_t node, const char *name);
 enum disk_state {
     DISK_OK,
-    DISK_FULL,    /* commits fail and are not there afterwards, and with the first the node stops; it does not start */
+    DISK_FULL,    /* the node is told that there is little room, or none: a commit beyond that fails, and with it the node; it does not start */
     DISK_SLOW,    /* a commit takes 0..us */
     DISK_FAILING, /* the next commit fails, and with it the node; what failed is there after a restart, or not */
 };

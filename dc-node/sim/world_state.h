@@ -29,6 +29,7 @@ struct node {
     bool returning; /* its disk lacks what it had once: kept while it does not run */
     enum disk_state disk;
     uint64_t disk_us; /* DISK_SLOW */
+    enum disk_room room, told_room;
     uint64_t boot_us; /* world time at which its monotonic clock showed 0 */
     uint64_t wake_at; /* a WAKE is under way for then; 0: none */
 

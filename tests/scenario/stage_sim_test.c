@@ -321,19 +321,19 @@ Test(stage_sim, what_was_on_a_wiped_disk_alone_is_gone_and_nobody_promised_it) {
     end(&p);
 }
 
-Test(stage_sim, a_full_disk_stops_the_node_until_there_is_room) {
+Test(stage_sim, a_full_disk_refuses_writes_until_there_is_room) {
     struct play p;
     begin(&p);
     act(&p, (struct act){.kind = STEP_DISK, .node = 2, .disk = DISK_FULL});
-    say(&p, 2, "SET a 1");
-    cr_assert_eq(p.lost, 1);
-    cr_assert_eq(view(&p, 2).role, ROLE_DOWN);
+    cr_assert_eq(strncmp(say(&p, 2, "SET a 1"), "-DISKFULL ", 10), 0);
+    cr_assert_str_eq(say(&p, 2, "GET a"), "$-1\r\n");
+    act(&p, (struct act){.kind = STEP_KILL, .node = 2});
     act(&p, (struct act){.kind = STEP_START, .node = 2});
-    cr_assert_eq(view(&p, 2).role, ROLE_DOWN);
+    cr_assert_eq(view(&p, 2).role, ROLE_DOWN, "on a full disk a node does not start");
     act(&p, (struct act){.kind = STEP_DISK, .node = 2, .disk = DISK_OK});
     act(&p, (struct act){.kind = STEP_START, .node = 2});
     settles(&p);
-    cr_assert_str_eq(say(&p, 2, "GET a"), "$-1\r\n", "what failed for want of room is not there");
+    cr_assert_str_eq(say(&p, 2, "GET a"), "$-1\r\n", "what was refused for want of room is not there");
     passes(&p);
     end(&p);
 }

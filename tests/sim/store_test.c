@@ -311,12 +311,12 @@ Test(store, a_copy_has_what_was_committed_and_goes_its_own_way) {
 
 Test(store, a_full_disk_takes_nothing_and_goes_on_when_there_is_room) {
     struct fixture f = fixture(1);
-    sim_store_fill(f.sim, true);
+    sim_store_fill(f.sim, ROOM_NONE);
     cr_assert_eq(commit_meta(&f, "a", "1", true), STORE_FAILED);
     cr_assert(strstr(f.s->why, "space"));
     sim_store_crash(f.sim, CRASH_PROCESS, &f.prng);
     cr_assert_eq(commit_meta(&f, "a", "1", true), STORE_FAILED);
-    sim_store_fill(f.sim, false);
+    sim_store_fill(f.sim, ROOM_ENOUGH);
     cr_assert_str_eq(meta(&f, "a"), "");
     cr_assert_eq(commit_meta(&f, "a", "1", true), 0);
     cr_assert_str_eq(meta(&f, "a"), "1");
@@ -335,5 +335,16 @@ Test(store, damage_is_found_by_the_read_that_meets_it_and_stays) {
     sim_store_crash(f.sim, CRASH_PROCESS, &f.prng);
     cr_assert_eq(f.s->ops->scan_log(f.s, &out), STORE_FAILED);
     cr_assert_eq(out.n, 0);
+    finish(&f);
+}
+
+Test(store, a_disk_with_little_room_takes_no_blocks_and_all_the_rest) {
+    struct fixture f = fixture(1);
+    cr_assert_eq(commit_block(&f, f.us, 1, 1, true), 0);
+    sim_store_fill(f.sim, ROOM_LOW);
+    cr_assert_eq(commit_block(&f, f.us, 2, 2, true), STORE_FAILED);
+    cr_assert_eq(commit_meta(&f, "a", "1", true), 0);
+    trim(&f, f.us, 1);
+    cr_assert_str_eq(log_from(&f, f.us, 1, 1000), "");
     finish(&f);
 }
