@@ -19,6 +19,7 @@ void message_finish(struct message *m) {
     switch (m->type) {
     case MESSAGE_SUBSCRIBE: vv_finish(&m->subscribe.vv); break;
     case MESSAGE_ACK: vv_finish(&m->ack.on_disk); break;
+    case MESSAGE_FORWARD: vv_finish(&m->forward.vv); break;
     case MESSAGE_HEARTBEAT:
         vv_finish(&m->heartbeat.vv);
         vv_finish(&m->heartbeat.synced);
@@ -44,7 +45,6 @@ void message_finish(struct message *m) {
     case MESSAGE_HELLO:
     case MESSAGE_REFUSE:
     case MESSAGE_EVENTS:
-    case MESSAGE_FORWARD:
     case MESSAGE_ANSWER: break;
     }
 }
@@ -182,7 +182,7 @@ static void read_heartbeat(struct reader *r, struct origins *t, struct message *
     if (m->heartbeat.has_synced) vv_decode(r, t, &m->heartbeat.synced);
 }
 
-static void put_forward(const struct message *m, struct buf *out) {
+static void put_forward(const struct message *m, const struct origins *t, struct buf *out) {
     buf_u64(out, m->forward.run);
     buf_varint(out, m->forward.session);
     buf_varint(out, m->forward.request);
@@ -192,10 +192,11 @@ static void put_forward(const struct message *m, struct buf *out) {
     buf_u8(out, m->forward.ack.dcs);
     buf_varint(out, m->forward.ack.timeout_ms);
     buf_u8(out, m->forward.reads);
+    vv_encode(&m->forward.vv, t, out);
     buf_put(out, m->forward.args.p, m->forward.args.n);
 }
 
-static void read_forward(struct reader *r, struct message *m) {
+static void read_forward(struct reader *r, struct origins *t, struct message *m) {
     m->forward.run = read_u64(r);
     m->forward.session = read_varint(r);
     m->forward.request = read_varint(r);
@@ -205,6 +206,7 @@ static void read_forward(struct reader *r, struct message *m) {
     m->forward.ack.dcs = read_u8(r);
     m->forward.ack.timeout_ms = read_u32_varint(r);
     m->forward.reads = read_u8(r);
+    vv_decode(r, t, &m->forward.vv);
     if (m->forward.ack.level > ACK_ALL || m->forward.reads > READ_LINEARIZABLE) read_refuse(r);
     m->forward.args = SLICE(r->p, (size_t)(r->end - r->p));
     m->forward.argc = 0;
@@ -468,7 +470,7 @@ static void put_payload(const struct message *m, const struct origins *t, struct
     case MESSAGE_EVENTS: put_events(m, out); return;
     case MESSAGE_ACK: put_ack(m, t, out); return;
     case MESSAGE_HEARTBEAT: put_heartbeat(m, t, out); return;
-    case MESSAGE_FORWARD: put_forward(m, out); return;
+    case MESSAGE_FORWARD: put_forward(m, t, out); return;
     case MESSAGE_ANSWER: put_answer(m, t, out); return;
     case MESSAGE_TRANSFER_ASK: put_transfer_ask(m, t, out); return;
     case MESSAGE_TRANSFER_ROWS: put_transfer_rows(m, t, out); return;
@@ -491,7 +493,7 @@ static void read_payload(struct reader *r, struct origins *t, struct message *m)
     case MESSAGE_EVENTS: read_events(r, m); return;
     case MESSAGE_ACK: read_ack(r, t, m); return;
     case MESSAGE_HEARTBEAT: read_heartbeat(r, t, m); return;
-    case MESSAGE_FORWARD: read_forward(r, m); return;
+    case MESSAGE_FORWARD: read_forward(r, t, m); return;
     case MESSAGE_ANSWER: read_answer(r, t, m); return;
     case MESSAGE_TRANSFER_ASK: read_transfer_ask(r, t, m); return;
     case MESSAGE_TRANSFER_ROWS: read_transfer_rows(r, t, m); return;

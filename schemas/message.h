@@ -136,6 +136,7 @@ struct message {
             uint8_t close;     /* the client is gone: forget the session, no answer */
             struct ack ack;    /* as the client has set it */
             uint8_t reads;     /* enum read_level */
+            struct vv vv;      /* what the client may have seen at the follower and the leader may lack; empty: nothing */
             uint32_t argc;     /* filled by decoding */
             struct slice args; /* argc slices, each with its length */
         } forward;

@@ -27,8 +27,8 @@ static bool is_member(const struct election *e, uint32_t node) { return node < e
 /* ---- promises ---- */
 
 static uint64_t promise_now(const struct election *e, const struct election_now *now) {
-    uint64_t half = e->cluster->clock_bound_ms / 2, ms = now->wall_ms;
-    if (now->stamp_ms > ms) ms = now->stamp_ms < ms + half ? now->stamp_ms : ms + half;
+    uint64_t half = e->cluster->clock_bound_ms / 2, ms = now->wall_ms, most = ms + half > now->high_ms ? ms + half : now->high_ms;
+    if (now->stamp_ms > ms) ms = now->stamp_ms < most ? now->stamp_ms : most;
     return ms + half;
 }
 
@@ -123,6 +123,11 @@ static bool granted_by_quorum(const struct election *e) {
     return n >= e->quorum;
 }
 
+static void raise_floor(struct election *e, uint64_t promised_ms, const struct election_now *now) {
+    uint64_t most = now->wall_ms + e->cluster->clock_bound_ms, ms = promised_ms < most ? promised_ms : most;
+    if (ms > e->floor_ms) e->floor_ms = ms;
+}
+
 static void try_(struct election *e, bool takes_over, const struct election_now *now) {
     e->durable.term++;
     e->durable.vote = number_of(e, e->self);
@@ -134,7 +139,8 @@ static void try_(struct election *e, bool takes_over, const struct election_now 
     e->granted[e->self] = true;
     vv_clear(&e->need);
     promise(e, now);
-    e->floor_ms = e->quorum > 1 ? e->promised_ms : 0;
+    e->floor_ms = 0;
+    if (e->quorum > 1) raise_floor(e, e->promised_ms, now);
     ask_soon(e, now);
     if (granted_by_quorum(e))
         lead(e, now);
@@ -212,7 +218,8 @@ static bool hears_quorum(const struct election *e, const struct election_now *no
 void election_tick(struct election *e, const struct election_now *now) {
     become_ready(e, now);
     if (e->role == ELECTION_LEADER) {
-        bool late = !e->ready && now->mono_us - e->since_us > ELECTION_READY_US;
+        if (e->ready && now->stamp_ms <= election_ceiling_ms(e, now)) e->since_us = now->mono_us;
+        bool late = now->mono_us - e->since_us > ELECTION_READY_US;
         if (late || !hears_quorum(e, now)) follow(e, ELECTION_NOBODY, now);
         return;
     }
@@ -286,7 +293,7 @@ static void take_voted(struct election *e, uint32_t from, const struct message *
     e->granted[from] = true;
     if (!pre) {
         vv_join(&e->need, &m->voted.vv);
-        if (m->voted.promised_ms > e->floor_ms) e->floor_ms = m->voted.promised_ms;
+        raise_floor(e, m->voted.promised_ms, now);
     }
     if (!granted_by_quorum(e)) return;
     if (pre)

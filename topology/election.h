@@ -9,6 +9,10 @@
  * leader starts above its voters'. So nothing that a deposed leader wrote alone comes after what its successor has had acknowledged. Half the bound,
  * so that such a stamp still is within the bound of clocks elsewhere.
  *
+ * One wild clock must neither stop a datacenter nor drag its stamps along. So the hybrid clock of a node whose own clock was set back counts as far
+ * as the others' clocks say, and what a voter has promised counts up to the bound above the candidate's clock: a majority has a sane clock in it, so
+ * nobody was promised more. (Sane: within half the bound of each other.) A leader whose stamps are beyond what it is promised gives up after a while.
+ *
  * Pure: time, clocks and random numbers come in with each call, messages go out through `send`. What is `dirty` must be durable before they leave. */
 #pragma once
 #include "../schemas/cluster.h"
@@ -52,7 +56,7 @@ struct election {
     struct vv need;
     uint64_t floor_ms; /* stamps start above */
     bool ready;
-    uint64_t since_us;
+    uint64_t since_us; /* it leads, or could use a stamp last */
     struct election_member {
         uint64_t heard_us, promised_ms; /* in this term */
     } members[NODES_MAX];
@@ -65,6 +69,7 @@ struct election {
 struct election_now {
     uint64_t mono_us, wall_ms;
     uint64_t stamp_ms;   /* of the greatest stamp given or taken in: what other DCs write may be ahead of this clock */
+    uint64_t high_ms;    /* the upper median of the clocks in reach */
     const struct vv *vv; /* applied and durable here */
     bool dc_has_written; /* events of this DC are known here: it has had a leader before */
 };

@@ -563,6 +563,7 @@ uint64_t engine_middle_ms(struct engine *e) {
         uint32_t n = clocks_in_reach(e, clocks);
         qsort(clocks, n, sizeof *clocks, by_time);
         e->middle_ahead_ms = (int64_t)(clocks[(n - 1) / 2] - e->now.wall_ms);
+        e->upper_ahead_ms = (int64_t)(clocks[n / 2] - e->now.wall_ms);
         e->middle_due_us = e->now.mono_us + MIDDLE_PERIOD_US;
     }
     int64_t middle = (int64_t)e->now.wall_ms + e->middle_ahead_ms;

@@ -45,6 +45,7 @@ static void send_forward(struct engine *e, struct session_entry *se, struct slic
     m.forward.protocol = se->s.protocol;
     m.forward.ack = se->s.ack;
     m.forward.reads = se->s.read_level;
+    if (!vv_includes(&e->links[e->leader].report, &e->vv)) m.forward.vv = e->vv; /* borrowed */
     m.forward.argc = argc;
     m.forward.args = args;
     se->deliver[m.forward.request % FORWARDS_MAX] = deliver;
@@ -377,6 +378,10 @@ static void run_queued(struct engine *e, struct session_entry *se) {
             return;
         }
         struct remote_request *r = se->remote_queue;
+        if (!vv_includes(&e->vv, &r->vv)) { /* it comes: from that follower, if from nobody else */
+            e->remotes_wait = true;
+            return;
+        }
         se->remote_queue = r->next;
         se->remote_queued--;
         se->remote_last = r->request;
@@ -388,6 +393,7 @@ static void run_queued(struct engine *e, struct session_entry *se) {
         request_run(e, se, argv, r->argc);
         free(argv);
         buf_finish(&r->args);
+        vv_finish(&r->vv);
         free(r);
         if (!session_busy(se)) remote_answer(e, se);
     }
@@ -406,6 +412,7 @@ static void enqueue(struct session_entry *se, const struct message *m) {
     *r = (struct remote_request){.next = *at, .request = m->forward.request, .argc = m->forward.argc, .protocol = m->forward.protocol};
     r->ack = m->forward.ack;
     r->reads = m->forward.reads;
+    vv_copy(&r->vv, &m->forward.vv);
     buf_put(&r->args, m->forward.args.p, m->forward.args.n);
     *at = r;
     se->remote_queued++;

@@ -11,9 +11,18 @@ static bool dc_has_written(const struct engine *e) {
     return false;
 }
 
+static uint64_t clock_ahead(const struct engine *e, int64_t ms) {
+    int64_t clock = (int64_t)e->now.wall_ms + ms;
+    return clock > 0 ? (uint64_t)clock : 0;
+}
+
 static struct election_now now_of(const struct engine *e) {
-    return (struct election_now){
-        .mono_us = e->now.mono_us, .wall_ms = e->now.wall_ms, .stamp_ms = stamp_ms(e->clock.last), .vv = &e->vv, .dc_has_written = dc_has_written(e)};
+    return (struct election_now){.mono_us = e->now.mono_us,
+                                 .wall_ms = e->now.wall_ms,
+                                 .stamp_ms = stamp_ms(e->clock.last),
+                                 .high_ms = clock_ahead(e, e->upper_ahead_ms),
+                                 .vv = &e->vv,
+                                 .dc_has_written = dc_has_written(e)};
 }
 
 static void send(void *arg, uint32_t peer, const struct message *m) { links_send(arg, peer, m); }
@@ -185,6 +194,7 @@ void lead_finish(struct engine *e) {
 void lead_tick(struct engine *e) {
     if (e->room != ROOM_ENOUGH) return;
     struct election_now now = now_of(e);
+    engine_middle_ms(e); /* looks at the clocks */
     look_for_admission(e);
     hand_over(e);
     election_tick(&e->election, &now);

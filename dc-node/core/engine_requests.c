@@ -42,6 +42,7 @@ void session_destroy(struct session_entry *se) {
     for (struct remote_request *r = se->remote_queue, *next; r; r = next) {
         next = r->next;
         buf_finish(&r->args);
+        vv_finish(&r->vv);
         free(r);
     }
     free(se);
@@ -524,6 +525,7 @@ void requests_step(struct engine *e, const struct input *in) {
 
 void requests_updates(struct engine *e) {
     look_at_waits(e);
+    if (e->remotes_wait && engine_leads(e)) requests_lead(e);
     ack_updates(e);
     losses_updates(e);
     if (e->out_sessions_count > e->answer_bufs_cap) {

@@ -145,6 +145,7 @@ struct remote_request {
     uint8_t protocol;
     struct ack ack;
     uint8_t reads;
+    struct vv vv; /* what must be here before it is carried out */
     struct buf args;
 };
 
@@ -249,6 +250,7 @@ struct engine {
 
     /* stability, flushes, collection */
     uint64_t middle_due_us; /* engine_middle_ms() looks at the clocks anew */
+    int64_t upper_ahead_ms;  /* likewise, the upper one */
     int64_t middle_ahead_ms;
     uint64_t stable_ms; /* the least clock of all nodes when they reported what `stable` is of: no write of an earlier clock can still arrive */
     struct vv stable, flushed_vv, freezing_vv, trimmed;

@@ -272,6 +272,7 @@ static void look(struct stage *st, uint32_t node, struct stage_view *ret) {
     if (!e) return;
     struct engine_figures f;
     engine_get_figures(e, &f);
+    ret->term = engine_term(e);
     ret->vv_hash = vv_hash(engine_vv(e), engine_origins(e));
     ret->digest = engine_digest(e);
     ret->conflicts_open = f.open_conflicts;

@@ -25,6 +25,7 @@ LOADER_ONLY = {
     "password-bytes",            # a schema counts characters, the limit is in bytes
     "handlers-dir-bytes",
     "table-settings-large",      # a limit for the object's text
+    "ack-dcs",                   # a number of datacenters against how many there are
     "topology-hub-unknown",      # a name that another part of the file has to have
     "home-dc-unknown",
     "home-twice",                # a table, and the beginning of its keys

@@ -16,7 +16,7 @@ static const char *const golden[] = {
     "56000000 04 06  "
     "80d095ffbc3104ac02f4d395ffbc3109ac02080706050403020101fa01181716151413121128272625242322210201010265750222000000000000000c0101026575022200000000"
     "0000000b",
-    "23000000 04 07  0200000000000000ac020103000402ac02020347455400016b",
+    "31000000 04 07  0200000000000000ac020103000402ac0202010275730111000000000000000a0347455400016b",
     "21000000 04 08  ac020101020275730111000000000000000d2b4f4b0d0a",
     "10000000 04 09  ac0201010101",
     "22000000 04 0a  ac02010180d095ffbc31010265750222000000000000000c",
@@ -99,6 +99,7 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.forward.protocol = 3;
         m.forward.ack = (struct ack){ACK_ALL, 2, 300};
         m.forward.reads = READ_LINEARIZABLE;
+        vv_set(&m.forward.vv, us, 10);
         m.forward.args = SLICE("\x03GET\x00\x01k", 7);
         m.forward.argc = 3;
         break;
@@ -481,7 +482,7 @@ Test(message, lies_in_sound_frames_are_refused) {
     for (size_t i = 0; i < sizeof forwards / sizeof *forwards; i++) {
         buf_clear(&b);
         buf_u64(&b, 1), buf_u8(&b, 1), buf_u8(&b, 1), buf_u8(&b, forwards[i].protocol), buf_u8(&b, forwards[i].close);
-        for (int field = 0; field < 4; field++) buf_u8(&b, 0); /* what it waits for */
+        for (int field = 0; field < 5; field++) buf_u8(&b, 0); /* what it waits for */
         if (forwards[i].args) buf_slice(&b, S("PING"));
         cr_assert_eq(decode_payload(MESSAGE_FORWARD, buf_slice_of(&b), t), forwards[i].sound ? FRAME_OK : FRAME_BAD, "forward %zu", i);
     }
