@@ -50,6 +50,7 @@ struct link {
     uint64_t report_ms;          /* its wall clock when it made the report */
     uint64_t report_run;         /* the report is of this run of the peer; 0: there was none */
     uint64_t report_incarnation; /* under which that run originates */
+    uint32_t origins_known;      /* how many origins were known when it connected: what is newer may be its present run */
     bool is_behind;              /* that run began with less than what is known of its node here */
     bool owes;                   /* ... or it returns: nothing is stable by its reports until it has what it had */
     bool is_returning;           /* by its last heartbeat */

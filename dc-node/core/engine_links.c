@@ -422,6 +422,7 @@ static void link_up(struct engine *e, uint32_t peer, uint64_t run) {
         l->channel_last = l->acked_term = l->round_answered = 0;
     }
     l->peer_run = run;
+    l->origins_known = origins_count(e->origins);
     l->heard_us = e->now.mono_us;
     l->unheard_ms = 0;
     l->scope = 0; /* nothing is subscribed on this connection */

@@ -27,10 +27,15 @@ static bool is_run_of(struct engine *e, origin_ref o, uint32_t peer) {
     return engine_source(e, o)->dc == (int32_t)n->dc && origins_get(e->origins, o)->node == n->node;
 }
 
-/* A node has its own events before anybody else has them. */
-static bool lacks_own(struct engine *e, uint32_t peer, const struct vv *theirs) {
-    for (origin_ref o = 0; o < origins_count(e->origins); o++)
-        if (is_run_of(e, o, peer) && vv_get(&e->vv, o) > vv_get(theirs, o)) return true;
+/* A node has its own events before anybody else has them. Those of its present run can be here before the heartbeat that was made before them: they
+ * also come over other nodes. So an incarnation of which that heartbeat did not know yet counts only where it was known here before that connection. */
+static bool lacks_own(struct engine *e, uint32_t peer, const struct message *m) {
+    const struct link *l = &e->links[peer];
+    uint32_t known = l->connected && m->heartbeat.incarnation == 0 ? l->origins_known : origins_count(e->origins);
+    for (origin_ref o = 0; o < known; o++) {
+        if (!is_run_of(e, o, peer) || origins_get(e->origins, o)->incarnation == m->heartbeat.incarnation) continue;
+        if (vv_get(&e->vv, o) > vv_get(&m->heartbeat.vv, o)) return true;
+    }
     return false;
 }
 
@@ -47,7 +52,7 @@ bool return_take_report(struct engine *e, uint32_t peer, const struct message *m
     bool stands = bug(e, BUG_REPORT_STANDS) && l->report_run;
     if (l->report_run != m->heartbeat.run && !stands) {
         bool stable = vv_includes(&m->heartbeat.vv, &e->stable), reported = !l->report_run || vv_includes(&m->heartbeat.vv, &l->report);
-        l->is_behind = !stable || !reported || lacks_own(e, peer, &m->heartbeat.vv);
+        l->is_behind = !stable || !reported || lacks_own(e, peer, m);
         l->owes = l->is_behind || m->heartbeat.is_returning;
         l->is_returning = false;
         forget_what_is_lost(e, peer, m);

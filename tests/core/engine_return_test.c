@@ -224,6 +224,38 @@ Test(comes_back, present_run, .description = "What a run has sent is not forgott
     hand_close(h);
 }
 
+Test(comes_back, overtaken,
+     .description = "A heartbeat that was made before what its run then wrote does not make that run one that has lost something") {
+    struct hand *h = three();
+    ASK(h, US, "SET a 0", "+OK");
+    pass(h, 500);
+    gone(h, EU, US, US2);
+    gone(h, US, EU, US2);
+    started(h, US);
+    hand_link(h, US, US2);
+    pass(h, 3000); /* it leads */
+    for (int writes_before = 1; writes_before >= 0; writes_before--) {
+        if (writes_before) ASK(h, US, "SET a 1", "+OK");
+        started(h, EU);
+        hand_link(h, US2, EU);
+        hand_link(h, EU, US);
+        struct buf early = hand_take(h, hand_find(h, US, EU, MESSAGE_HEARTBEAT));
+        hand_flow(h);
+        ASK(h, US, "SET a 2", "+OK"); /* to eu-1 too, at once */
+        ASK(h, EU, "GET a", "$1 2");
+        hand_deliver(h, US, EU, &early);
+        pass(h, 1000);
+        cr_assert(status_has(h, US, "\"alarms\":[]"), "%d", writes_before);
+        buf_finish(&early);
+        gone(h, EU, US, US2);
+        gone(h, US, EU, US2);
+        started(h, US);
+        hand_link(h, US, US2);
+        pass(h, 3000);
+    }
+    hand_close(h);
+}
+
 Test(comes_back, fence,
      .description = "A run that began without what everybody had, and wrote, is fenced: nothing of it is applied, and status says so") {
     struct hand *h = three();
