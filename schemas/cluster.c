@@ -446,6 +446,7 @@ static bool load_home(struct loader *l, const char *key, const json_t *v) {
     within(here, "home", key);
     if (!json_is_object(v)) return wrong(l, here, "an object with dc", v);
     if (!NO_OTHER_KEYS(l, here, v, keys) || !load_dc_name(l, here, v, "dc", &h.dc)) return false;
+    if (c->dcs[h.dc].leaderless) return wrong_because(l, within(there, here, "dc"), "a datacenter with a leader", "\"%s\"", c->dcs[h.dc].name);
     const json_t *when_cut = json_object_get(v, "when_cut");
     const char *text = json_is_string(when_cut) ? json_string_value(when_cut) : "";
     h.writes_when_cut = strcmp(text, "write") == 0;

@@ -1,4 +1,4 @@
-/* Requests of a follower's clients that run at the leader (DESIGN, section 7).
+/* Requests of a follower's clients that run at the leader (DESIGN, section 7), and of any node's at the leader of a key's home (engine_home.c).
  *
  * A channel stands for one client: the follower numbers its requests 1, 2, 3..., the leader carries each out once, in order, and answers each. An
  * answer is given to the client when its dot is applied at the follower. When an answer does not come in time, or the link is lost, everything under
@@ -16,7 +16,8 @@ static uint64_t under_way(const struct session_entry *se) { return se->forward_s
 /* Names this run and that of the peer: the same at both ends. */
 static uint64_t runs_with(const struct engine *e, uint32_t peer) { return e->run ^ e->links[peer].peer_run; }
 
-static void open_channel(struct engine *e, struct session_entry *se) {
+static void open_channel(struct engine *e, struct session_entry *se, uint32_t to) {
+    se->forward_to = to;
     se->forward_session = ++e->channel_ids;
     se->forward_sent = se->forward_answered = 0;
     if (!se->deliver) se->deliver = xcalloc(FORWARDS_MAX, sizeof *se->deliver);
@@ -36,10 +37,11 @@ static uint64_t patience(const struct session_entry *se) {
     return FORWARD_TIMEOUT_US + (se->s.ack.timeout_ms ? (uint64_t)se->s.ack.timeout_ms * 1000 : 0);
 }
 
-static void send_forward(struct engine *e, struct session_entry *se, struct slice args, uint32_t argc, bool deliver) {
-    if (!se->forward_session) open_channel(e, se);
+static void send_forward(struct engine *e, struct session_entry *se, uint32_t to, struct slice args, uint32_t argc, bool deliver) {
+    if (!se->forward_session) open_channel(e, se, to);
     struct message m = {.type = MESSAGE_FORWARD};
-    m.forward.run = runs_with(e, e->leader);
+    se->patience_us = 0;
+    m.forward.run = runs_with(e, to);
     m.forward.session = se->forward_session;
     m.forward.request = ++se->forward_sent;
     m.forward.protocol = se->s.protocol;
@@ -50,22 +52,22 @@ static void send_forward(struct engine *e, struct session_entry *se, struct slic
     m.forward.args = args;
     se->deliver[m.forward.request % FORWARDS_MAX] = deliver;
     if (under_way(se) == 1) se->forward_deadline_us = e->now.mono_us + patience(se);
-    links_send(e, e->leader, &m);
+    links_send(e, to, &m);
 }
 
-static void forward_args(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc, bool deliver) {
+static void forward_args(struct engine *e, struct session_entry *se, uint32_t to, const struct slice *argv, uint32_t argc, bool deliver) {
     buf_clear(&e->page);
     args_put(&e->page, argv, argc);
-    send_forward(e, se, buf_slice_of(&e->page), argc, deliver);
+    send_forward(e, se, to, buf_slice_of(&e->page), argc, deliver);
 }
 
 /* The whole queue between a local MULTI and EXEC; only the answer to EXEC is for the client. */
-static void forward_queue(struct engine *e, struct session_entry *se) {
+static void forward_queue(struct engine *e, struct session_entry *se, uint32_t to) {
     struct slice word = slice_text("MULTI");
-    forward_args(e, se, &word, 1, false);
-    for (uint32_t i = 0; i < se->s.queue_count; i++) send_forward(e, se, buf_slice_of(&se->s.queue[i].args), se->s.queue[i].argc, false);
+    forward_args(e, se, to, &word, 1, false);
+    for (uint32_t i = 0; i < se->s.queue_count; i++) send_forward(e, se, to, buf_slice_of(&se->s.queue[i].args), se->s.queue[i].argc, false);
     word = slice_text("EXEC");
-    forward_args(e, se, &word, 1, true);
+    forward_args(e, se, to, &word, 1, true);
     session_discard(&se->s);
 }
 
@@ -124,22 +126,25 @@ static size_t args_bytes(const struct slice *argv, uint32_t argc) {
 void forward_close(struct engine *e, struct session_entry *se) {
     if (!se->forward_session) return;
     struct message m = {.type = MESSAGE_FORWARD};
-    m.forward.run = runs_with(e, e->leader);
+    m.forward.run = runs_with(e, se->forward_to);
     m.forward.session = se->forward_session;
     m.forward.request = se->forward_sent + 1;
     m.forward.protocol = se->s.protocol;
     m.forward.close = 1;
-    links_send(e, e->leader, &m);
+    links_send(e, se->forward_to, &m);
     close_channel(e, se);
 }
 
 /* What is under way on a channel is indeterminate: it may have happened, or may still. The leader forgets the channel. */
 static void fail_requests(struct engine *e, struct session_entry *se) {
     struct reply reply = reply_to(se);
+    size_t mark = se->s.out.n;
+    const struct cluster_node *to = &e->cluster->nodes[se->forward_to];
     for (uint64_t r = se->forward_answered + 1; r <= se->forward_sent; r++)
         if (se->deliver[r % FORWARDS_MAX])
             reply_error(&reply, "INDETERMINATE %s, the leader of %s, did not answer in time: the write may have happened, or may still happen",
-                        e->cluster->nodes[e->leader].name, e->cluster->dcs[e->self_dc].name);
+                        to->name, e->cluster->dcs[to->dc].name);
+    ack_end(e, se, mark, NULL);
     se->pinned_lost = se->s.pinned && se->pin_open;
     forward_close(e, se);
 }
@@ -156,7 +161,7 @@ static struct reply refusal(struct engine *e, struct session_entry *se, const st
     return reply_to(se);
 }
 
-static bool leader_is_near(const struct engine *e) { return e->leader != ELECTION_NOBODY && link_reachable(e, e->leader); }
+static bool is_near(const struct engine *e, uint32_t leader) { return leader != ELECTION_NOBODY && link_reachable(e, leader); }
 
 void forward_no_leader(struct engine *e, struct reply *reply) {
     const char *dc = e->cluster->dcs[e->self_dc].name, *self = e->cluster->nodes[e->self].name;
@@ -186,7 +191,7 @@ bool forward_wait(struct engine *e, struct session_entry *se, const struct slice
 /* Stashed requests try again when there is a leader, and once more when their patience is over. */
 static void look_at_patient(struct engine *e) {
     struct session_entry *se, *next;
-    bool ready = e->alone || (e->is_leader ? engine_leads(e) : leader_is_near(e));
+    bool ready = e->alone || (e->is_leader ? engine_leads(e) : is_near(e, e->leader));
     e->patient = false;
     HASH_ITER(hh, e->sessions, se, next) {
         if (!se->patience_us || !se->stash_argc || under_way(se)) continue;
@@ -206,14 +211,15 @@ bool forward_refused(struct engine *e, struct session_entry *se, const struct sl
     return false;
 }
 
-bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc) {
+bool forward_request(struct engine *e, struct session_entry *se, uint32_t to, const struct command *cmd, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     bool linearizable = s->read_level == READ_LINEARIZABLE;
     bool whole_queue = is(cmd, "exec") && s->multi && !s->multi_failed && (queue_writes(s) || linearizable);
     bool at_leader = command_writes(cmd, argv, argc) || is(cmd, "watch") || (linearizable && (cmd->flags & CMD_READ));
-    bool wanted = s->pinned ? !stays_here(cmd) : whole_queue || (at_leader && !s->multi);
+    bool wanted = to != e->self && (s->pinned ? !stays_here(cmd) : whole_queue || (at_leader && !s->multi));
+    bool elsewhere = se->forward_session && se->forward_to != to;
     uint64_t room = FORWARDS_MAX - under_way(se), need = whole_queue ? (uint64_t)s->queue_count + 2 : 1;
-    if (under_way(se) && (!wanted || need > room || se->pinned_lost)) {
+    if (under_way(se) && (!wanted || elsewhere || need > room || se->pinned_lost)) {
         stash(se, argv, argc);
         return true;
     }
@@ -222,25 +228,30 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
         se->pinned_lost = false;
     }
     if (!wanted) return false;
+    if (elsewhere) forward_close(e, se);
     if (need > FORWARDS_MAX) {
         struct reply reply = reply_to(se);
         reply_error(&reply, "ERR a transaction through a follower holds at most %u commands", FORWARDS_MAX - 2);
         session_discard(s);
-    } else if (!leader_is_near(e)) {
+    } else if (!is_near(e, to)) {
         if (!(s->pinned && se->pin_open) && forward_wait(e, se, argv, argc)) return true;
         struct reply reply = refusal(e, se, cmd);
-        forward_no_leader(e, &reply);
+        if (to == e->leader)
+            forward_no_leader(e, &reply);
+        else
+            reply_error(&reply, "NOLEADER the home of this key has no leader that can be reached from %s: nothing was written",
+                        e->cluster->nodes[e->self].name);
         if (whole_queue) session_discard(s);
     } else if (args_bytes(argv, argc) > FORWARD_BYTES_MAX) {
         struct reply reply = refusal(e, se, cmd);
         reply_error(&reply, "ERR a request of more than %u bytes does not pass through a follower: send it to %s", FORWARD_BYTES_MAX,
-                    e->cluster->nodes[e->leader].name);
+                    e->cluster->nodes[to].name);
     } else if (whole_queue) {
-        forward_queue(e, se);
+        forward_queue(e, se, to);
     } else {
         if (is(cmd, "watch")) s->pinned = true;
         note_pin(se, cmd);
-        forward_args(e, se, argv, argc, true);
+        forward_args(e, se, to, argv, argc, true);
     }
     return true;
 }
@@ -248,7 +259,7 @@ bool forward_request(struct engine *e, struct session_entry *se, const struct co
 void requests_answer(struct engine *e, uint32_t peer, const struct message *m) {
     struct session_entry *se;
     HASH_FIND(hh_channel, e->channels, &m->answer.session, sizeof m->answer.session, se);
-    if (!se || peer != e->leader || m->answer.request <= se->forward_answered || m->answer.request > se->forward_sent) return;
+    if (!se || peer != se->forward_to || m->answer.request <= se->forward_answered || m->answer.request > se->forward_sent) return;
     struct held_answer *h = xcalloc(1, sizeof *h);
     h->session = m->answer.session;
     h->request = m->answer.request;
@@ -266,7 +277,9 @@ static void give_answer(struct engine *e, struct session_entry *se, const struct
     se->forward_deadline_us = e->now.mono_us + patience(se);
     if (h->dot.n) se->s.last_write = h->dot;
     if (h->wrote) losses_note(e, se, h->dot);
+    size_t mark = se->s.out.n;
     if (se->deliver[h->request % FORWARDS_MAX]) buf_put(&se->s.out, h->reply.p, h->reply.n);
+    ack_end(e, se, mark, NULL); /* not before what this node has written for the same client */
     if (!under_way(se)) se->s.pinned = h->pinned;
     session_touch_out(e, se);
     if (se->stash_argc) request_resume(e, se);
@@ -435,9 +448,9 @@ void requests_forward(struct engine *e, uint32_t peer, const struct message *m) 
     run_queued(e, se);
 }
 
-void forward_leader_gone(struct engine *e) {
+void forward_leader_gone(struct engine *e, uint32_t leader) {
     struct session_entry *se, *next;
-    HASH_ITER(hh_channel, e->channels, se, next) fail_channel(e, se);
+    HASH_ITER(hh_channel, e->channels, se, next) if (se->forward_to == leader) fail_channel(e, se);
 }
 
 void requests_lead(struct engine *e) {
@@ -461,5 +474,5 @@ void requests_deposed(struct engine *e) {
 void requests_peer_lost(struct engine *e, uint32_t peer) {
     struct session_entry *se, *next;
     HASH_ITER(hh_channel, e->remotes, se, next) if (se->remote_key[0] == peer) remove_remote(e, se);
-    if (peer == e->leader) forward_leader_gone(e);
+    forward_leader_gone(e, peer);
 }

@@ -128,7 +128,7 @@ static void lead_changed(struct engine *e) {
     bool was = e->is_leader;
     e->is_leader = e->election.role == ELECTION_LEADER;
     if (leader != e->leader) {
-        forward_leader_gone(e);
+        forward_leader_gone(e, e->leader);
         e->leader = e->leaders[e->self_dc] = leader;
     }
     if (was && !e->is_leader) {

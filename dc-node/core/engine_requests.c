@@ -192,6 +192,17 @@ static bool writes_now(const struct session *s, const struct command *cmd, const
     return writes && !s->multi_failed && strcmp(cmd->name, "exec") == 0;
 }
 
+/* Where it runs: here, at the DC's leader, or at that of its home. False: it was refused. */
+static bool find_place(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc,
+                       uint32_t *ret_to) {
+    *ret_to = e->is_leader || e->alone ? e->self : e->leader;
+    if (se->s.pinned && se->forward_session) {
+        *ret_to = se->forward_to;
+        return true;
+    }
+    return home_way(e, se, cmd, argv, argc, ret_to) != HOME_REFUSED;
+}
+
 static void run(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc) {
     struct session *s = &se->s;
     e->count.commands++;
@@ -199,14 +210,16 @@ static void run(struct engine *e, struct session_entry *se, const struct slice *
     bool failed = s->multi_failed;
     const struct command *cmd = admit(e, se, argv, argc);
     if (!cmd) {
-        if (e->is_leader || e->alone || s->remote || !forward_refused(e, se, argv, argc)) return;
+        if (s->remote || !forward_refused(e, se, argv, argc)) return;
         s->out.n = mark;
         s->multi_failed = failed;
         e->count.commands--;
         return;
     }
     if (forward_lost_transaction(se, cmd)) return;
-    if (!e->is_leader && !e->alone && !s->remote && forward_request(e, se, cmd, argv, argc)) return;
+    uint32_t to;
+    if (s->remote ? home_refuses(e, se, cmd, argv, argc) : !find_place(e, se, cmd, argv, argc, &to)) return;
+    if (!s->remote && forward_request(e, se, to, cmd, argv, argc)) return;
     if (e->is_leader && !e->alone && !s->remote && e->room == ROOM_ENOUGH && writes_now(s, cmd, argv, argc) &&
         !engine_leads(e)) { /* elected, but not yet ready */
         if (forward_wait(e, se, argv, argc)) return;

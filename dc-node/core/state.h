@@ -105,6 +105,7 @@ struct session_entry {
 
     /* a client of this follower: its requests to the leader */
     uint64_t forward_session; /* 0: none was forwarded on the present channel */
+    uint32_t forward_to;      /* the leader at its other end */
     uint64_t forward_sent, forward_answered;
     bool *deliver; /* FORWARDS_MAX, by request: is the answer for the client */
     uint64_t forward_deadline_us;
@@ -481,6 +482,13 @@ void reports_take(struct engine *e, uint32_t peer, const struct message *m);
 uint64_t reports_told_us(const struct engine *e, uint32_t node); /* when the latest report that was passed on came; 0: there is none */
 bool reports_in_reach(const struct engine *e, uint32_t node);    /* heard lately, over its link or through others */
 
+/* ---- engine_home.c ---- */
+enum home_way { HOME_ANYWHERE, HOME_THERE /* at *ret_to, the home's leader; ELECTION_NOBODY */, HOME_REFUSED /* and answered */ };
+enum home_way home_way(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc,
+                       uint32_t *ret_to);
+/* At a leader, of what other nodes have sent: it must not be written here, and was answered. */
+bool home_refuses(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc);
+
 /* ---- engine_progress.c ---- */
 void progress_tick(struct engine *e);
 void progress_window(struct engine *e, uint32_t peer);      /* what is served was sent, as far as there was room */
@@ -509,8 +517,9 @@ void args_put(struct buf *out, const struct slice *argv, uint32_t argc);
 static inline bool session_busy(const struct session_entry *se) { return se->s.wait != WAIT_NOTHING; }
 
 /* ---- engine_forward.c ---- */
-/* At a follower: is this request for the leader? Then it was sent, or refused, or stashed until it can be: nothing more is to be done. */
-bool forward_request(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc);
+/* Is this request for the node `to`, a leader (ELECTION_NOBODY: there is none; this node: it runs here)? Then it was sent, or refused, or stashed until
+ * it can be: nothing more is to be done. */
+bool forward_request(struct engine *e, struct session_entry *se, uint32_t to, const struct command *cmd, const struct slice *argv, uint32_t argc);
 /* At a follower: the node refuses this request itself. True: it was stashed, since answers to those before it are to come; nothing may be replied. */
 bool forward_refused(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc);
 /* A transaction whose leader is gone: its commands are refused, and EXEC answers nil. True: answered. */
@@ -665,7 +674,7 @@ bool lead_record(struct engine *e, struct named_record *ret); /* true: to be com
 uint64_t lead_wall_ms(const struct engine *e);                /* the clock, as far as it is promised */
 void requests_deposed(struct engine *e);                      /* this node leads no longer */
 void requests_lead(struct engine *e);                         /* it takes writes from now on */
-void forward_leader_gone(struct engine *e);
+void forward_leader_gone(struct engine *e, uint32_t leader);
 void lead_ask_round(struct engine *e);
 bool lead_writes_alone(const struct engine *e); /* a leaderless DC, or minority_writes: clients are served here, without a leader */
 

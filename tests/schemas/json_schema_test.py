@@ -28,6 +28,7 @@ LOADER_ONLY = {
     "ack-dcs",                   # a number of datacenters against how many there are
     "topology-hub-unknown",      # a name that another part of the file has to have
     "home-dc-unknown",
+    "home-leaderless",           # what another part of the file says of it
     "home-twice",                # a table, and the beginning of its keys
     "table-chain-twice",         # names within a text against each other
 }

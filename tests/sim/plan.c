@@ -157,6 +157,15 @@ static void draw_definitions(struct prng *p, struct plan *plan) {
 static void draw_ways(struct prng *p, struct cluster *c) {
     c->topology = one_in(p, 2) ? TOPOLOGY_ALL : one_in(p, 2) ? TOPOLOGY_RING : TOPOLOGY_STAR;
     if (c->topology == TOPOLOGY_STAR) c->hub = (uint32_t)prng_below(p, c->dcs_count);
+    static const char *const prefixes[] = {"s:", "h:", "n:", "c:"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        if (!one_in(p, 6)) continue;
+        struct cluster_home *h = &c->homes[c->homes_count];
+        snprintf(h->prefix, sizeof h->prefix, "%s", prefixes[i]);
+        h->dc = (uint32_t)prng_below(p, c->dcs_count);
+        h->writes_when_cut = one_in(p, 2);
+        c->homes_count += !c->dcs[h->dc].leaderless;
+    }
 }
 
 struct plan plan_draw(uint64_t seed) {
@@ -234,6 +243,8 @@ void plan_print(const struct plan *p, FILE *f) {
         buf_printf(&text, " %s ", t->name);
         policy_format(t->policy, &t->chain, &text);
     }
+    for (uint32_t i = 0; i < c->homes_count; i++)
+        buf_printf(&text, " %s in %s, else %s", c->homes[i].prefix, c->dcs[c->homes[i].dc].name, c->homes[i].writes_when_cut ? "here" : "nowhere");
     fprintf(f, "  tables:%.*s\n", (int)text.n, (const char *)text.p);
     buf_finish(&text);
     const struct fault_options *o = &p->faults;
