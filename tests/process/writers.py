@@ -88,9 +88,10 @@ def wrong_rows(client, w):
         if command[0] == "DEL":
             gone.add(command[1])
     doubtful = {command_of(w.prefix, i)[1] for i in w.unknown | w.missed if command_of(w.prefix, i)[0] == "DEL"}
+    doubtful |= gone
     for i in w.acked:
         command = command_of(w.prefix, i)
-        if command[0] == "SET" and command[1] == f"{w.prefix}:{i}" and command[1] not in gone | doubtful:
+        if command[0] == "SET" and command[1] == f"{w.prefix}:{i}" and command[1] not in doubtful:
             live.add(i)
     wrong, numbers, names = [], sorted(live), sorted(gone)
     for start in range(0, len(numbers), 1000):
