@@ -196,7 +196,9 @@ static bool look_at_first(struct engine *e, struct session_entry *se, bool depos
 }
 
 static void look_at_holder(struct engine *e, struct session_entry *se, bool deposed) {
+    bool was_full = session_full(se);
     while (se->held_replies && look_at_first(e, se, deposed)) {}
+    if (was_full && !session_full(se) && !session_busy(se) && !se->stash_argc && !se->s.remote) session_unblocked(e, se);
     if (se->held_replies) return;
     DL_DELETE2(e->holders, se, hold_prev, hold_next);
     if (se->s.quit) session_touch_out(e, se);

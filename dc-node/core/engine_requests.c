@@ -77,14 +77,13 @@ void session_touch_out(struct engine *e, struct session_entry *se) {
     e->out_sessions[e->out_sessions_count++] = se->s.id;
 }
 
-static bool is_full(const struct session_entry *se) { return se->s.out.n + se->s.held_bytes > OUT_BYTES_PENDING_MAX; }
 bool engine_session_authenticated(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
     return se && se->s.authenticated;
 }
 bool engine_session_blocked(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
-    return se && (session_busy(se) || se->stash_argc || is_full(se));
+    return se && (session_busy(se) || se->stash_argc || session_full(se));
 }
 uint64_t engine_session_forwards(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
@@ -376,7 +375,7 @@ void session_flush_all(struct call *c) {
     c->engine->waits++;
 }
 
-static void note_unblocked(struct engine *e, const struct session_entry *se) {
+void session_unblocked(struct engine *e, const struct session_entry *se) {
     GROW(e->updates.unblocked, e->updates.unblocked_count, e->unblocked_cap);
     e->updates.unblocked[e->updates.unblocked_count++] = se->s.id;
 }
@@ -409,7 +408,7 @@ void request_resume(struct engine *e, struct session_entry *se) {
         buf_finish(&stash);
     }
     if (session_busy(se) || se->stash_argc) return;
-    note_unblocked(e, se);
+    session_unblocked(e, se);
 }
 
 static void commit_deletes(struct engine *e, struct session_entry *se) {
@@ -551,7 +550,7 @@ void requests_updates(struct engine *e) {
         struct session_entry *se = find_session(e, e->out_sessions[i]);
         if (!se) continue;
         se->s.listed_out = false;
-        bool was_full = is_full(se);
+        bool was_full = session_full(se);
         struct buf *bytes = &e->answer_bufs[e->updates.answers_count], swap = *bytes;
         if (swap.cap > 4 * OUT_BYTES_PENDING_MAX) buf_finish(&swap);
         buf_clear(&swap);
@@ -559,7 +558,7 @@ void requests_updates(struct engine *e) {
         se->s.out = swap;
         GROW(e->updates.answers, e->updates.answers_count, e->answers_cap);
         e->updates.answers[e->updates.answers_count++] = (struct answer){se->s.id, buf_slice_of(bytes), se->s.quit && !ack_holds(se)};
-        if (was_full && !is_full(se) && !session_busy(se) && !se->stash_argc) note_unblocked(e, se);
+        if (was_full && !session_full(se) && !session_busy(se) && !se->stash_argc) session_unblocked(e, se);
     }
     e->out_sessions_count = 0;
 }

@@ -515,6 +515,8 @@ void session_destroy(struct session_entry *se); /* the caller has taken it out o
 const struct slice *args_of(struct engine *e, struct slice bytes, uint32_t argc);
 void args_put(struct buf *out, const struct slice *argv, uint32_t argc);
 static inline bool session_busy(const struct session_entry *se) { return se->s.wait != WAIT_NOTHING; }
+static inline bool session_full(const struct session_entry *se) { return se->s.out.n + se->s.held_bytes > OUT_BYTES_PENDING_MAX; }
+void session_unblocked(struct engine *e, const struct session_entry *se); /* the host may give requests again */
 
 /* ---- engine_forward.c ---- */
 /* Is this request for the node `to`, a leader (ELECTION_NOBODY: there is none; this node: it runs here)? Then it was sent, or refused, or stashed until

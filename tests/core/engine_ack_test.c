@@ -173,3 +173,15 @@ Test(ack, no_minority, .description = "Without minority_writes such a node says 
     EXPECT_LIKE(rig_do(r, "us-2", "SET a 3"), "-NOLEADER us has no leader that us-2 knows of: nothing was written");
     rig_close(r);
 }
+
+static void count_reply(void *arg, const struct reply_info *info) { *(int *)arg += slice_equal(info->reply, slice_text("+OK\r\n")); }
+
+Test(ack, long_pipeline, .description = "A long pipeline goes on when the replies that filled it up have been acknowledged") {
+    struct rig *r = rig_open("us:2");
+    int replies = 0;
+    struct request_watcher watcher = {.done = count_reply, .arg = &replies};
+    for (int i = 0; i < 20000; i++) world_do(r->w, r->clients[0], "SET a 1", &watcher);
+    rig_run(r, SECONDS(60));
+    cr_assert_eq(replies, 20000);
+    rig_close(r);
+}
