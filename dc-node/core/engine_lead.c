@@ -189,8 +189,8 @@ void lead_finish(struct engine *e) {
     vv_finish(&e->round_vv);
 }
 
-/* Whoever has no room on its disk neither leads for others nor tries to: it says so in its heartbeats, and who has room is elected. Without any room it
- * keeps out of it altogether, since terms and votes must be durable. */
+/* Whoever has no room on its disk neither leads for others nor tries to: it says so in its heartbeats, and who has room is elected. Without any room
+ * it keeps out of it altogether, since terms and votes must be durable. */
 void lead_tick(struct engine *e) {
     if (e->room != ROOM_ENOUGH) return;
     struct election_now now = now_of(e);

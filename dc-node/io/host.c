@@ -1,5 +1,6 @@
 #include "host.h"
 #include "clients.h"
+#include "disk_room.h"
 #include "handlers.h"
 #include "log.h"
 #include "node_faults.h"
@@ -14,15 +15,21 @@
 #include <nng/nng.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RUN_INPUT_BYTES (1024u * 1024) /* of clients in one run of the engine: what one batch makes durable */
 #define TICK_US         1000000u
+#define ROOM_FOR_REST   (256u * 1024) /* of a commit: what is not events */
+#define ROOM_AGAIN_NS   20000000
+#define ROOM_TRY_US     1000000u
+#define ROOM_REFUSED_US 60000000u
 
 struct host {
     const struct host_options *options;
@@ -39,10 +46,15 @@ struct host {
     struct clients clients;
     struct handlers *handlers;
     struct node_faults faults;
-    bool stepped;   /* since the engine was last asked what it wants */
-    bool refuses;   /* the engine takes no requests until a flush ends */
-    bool stopping;  /* told to end */
-    bool returning; /* the data directory is marked so */
+    struct disk_place disk;
+    enum disk_room told_room; /* the engine was */
+    uint64_t room_tried_us;   /* 0: not since there is room again */
+    uint64_t room_refused_us; /* since then there is room again, and the store does not take it */
+    atomic_bool ended;        /* by a signal */
+    bool stepped;             /* since the engine was last asked what it wants */
+    bool refuses;             /* the engine takes no requests until a flush ends */
+    bool stopping;            /* told to end */
+    bool returning;           /* the data directory is marked so */
 
     struct mail flushed, stop;
     int flush_result;
@@ -159,10 +171,53 @@ static void handler_answered(void *arg, uint64_t run, struct slice answer) {
     step(arg, &(struct input){.type = INPUT_HANDLED, .handler_run = run, .answer = answer});
 }
 
+/* ---- room on the disk ---- */
+/* Somebody else has taken in an instant what was left, after the engine was asked and before it is written: everything waits. A commit that failed
+ * would end the node. */
+static void await_room(const struct host *h, const struct commit *c) {
+    uint64_t bytes = ROOM_FOR_REST;
+    for (size_t i = 0; i < c->blocks_count; i++) bytes += c->blocks[i].bytes.n;
+    for (size_t i = 0; i < c->losses_count; i++) bytes += c->losses[i].value.n;
+    if (h->disk.free_bytes > 2 * h->disk.low_bytes + bytes) return;
+    bool told = false;
+    while (disk_free_bytes(h->options->data_dir) < bytes) {
+        if (h->ended) die("told to end while there is no room on the disk for what was under way");
+        if (!told) log_error("the disk is full: what is under way waits for room");
+        told = true;
+        nanosleep(&(struct timespec){.tv_nsec = ROOM_AGAIN_NS}, NULL);
+    }
+}
+
+/* There is room again: does the store write? RocksDB may have failed at something of its own, and needs seconds to find out that there is room. */
+static bool store_goes_on(struct host *h) {
+    if (h->room_tried_us && h->now.mono_us - h->room_tried_us < ROOM_TRY_US) return false;
+    h->room_tried_us = h->now.mono_us;
+    if (store_takes_writes(h->store)) return true;
+    if (!h->room_refused_us) h->room_refused_us = h->now.mono_us;
+    log_warning("the disk has room again, but the store does not write: %s", h->store->why);
+    if (h->now.mono_us - h->room_refused_us > ROOM_REFUSED_US) die("the disk has room again, and the store still does not write: start it again");
+    return false;
+}
+
+/* At the beginning of a turn: the engine knows before it makes anything. */
+static void look_at_disk(struct host *h) {
+    static const char *const words[] = {"the disk has room again: writes are taken", "there is little room left on the disk: writes are refused",
+                                        "the disk is full: writes are refused"};
+    enum disk_room room = disk_place_look(&h->disk, h->now.mono_us);
+    if (room == ROOM_ENOUGH && store_waits_for_room(h->store)) room = ROOM_LOW;
+    if (node_faults_disk_full(&h->faults)) room = ROOM_NONE;
+    if (room == h->told_room || (room == ROOM_ENOUGH && !store_goes_on(h))) return;
+    h->told_room = room;
+    h->room_tried_us = h->room_refused_us = 0;
+    log_warning("%s (%llu MiB are free)", words[room], (unsigned long long)(h->disk.free_bytes >> 20));
+    step(h, &(struct input){.type = INPUT_DISK, .room = room});
+}
+
 /* ---- what the engine wants done, in the order of its contract ---- */
 static void commit(struct host *h, const struct commit *c) {
     enum commit_fault fault = node_faults_commit(&h->faults);
-    if (fault == COMMIT_REFUSED) die("its disk is full, or fails, by order of TRUCE.FAULT DISK");
+    if (fault == COMMIT_REFUSED) die("its disk fails, by order of TRUCE.FAULT DISK");
+    await_room(h, c);
     if (h->store->ops->commit(h->store, c, engine_origins(h->engine), h->fsync || c->must_sync) < 0)
         die_of_store(h, h->store->damaged, h->store->why);
     if (fault == COMMIT_DOUBTFUL) die("its disk fails, by order of TRUCE.FAULT DISK; what failed is there");
@@ -220,6 +275,7 @@ static void turn(struct host *h) {
     until = earliest(until, peers_wake_us(&h->peers));
     struct mail *mails = mailbox_wait(&h->box, work ? 0 : until);
     read_clocks(h);
+    look_at_disk(h);
     mails_take(mails);
     streams_tick(&h->streams);
     peers_tick(&h->peers);
@@ -240,6 +296,7 @@ static void *signal_thread(void *arg) {
     pthread_setname_np(pthread_self(), "signals");
     int which;
     while (sigwait(&h->signals, &which) != 0) continue;
+    h->ended = true;
     log_info("told to end by %s", which == SIGTERM ? "SIGTERM" : "SIGINT");
     mailbox_post(&h->box, &h->stop);
     return NULL;
@@ -249,6 +306,10 @@ static void *signal_thread(void *arg) {
 static void flush_all(struct host *h) {
     bool asked = false;
     while (engine_flushing(h->engine) || (!asked && engine_dirty_rows(h->engine) > 0)) {
+        if (h->told_room != ROOM_ENOUGH) {
+            log_warning("ends without flushing rows, for want of room: the next start replays the log");
+            return;
+        }
         if (!engine_flushing(h->engine)) asked = engine_flush_now(h->engine);
         turn(h);
     }
@@ -261,6 +322,11 @@ static void finish(struct host *h) {
     streams_finish(&h->streams);
     peers_finish(&h->peers);
     clients_finish(&h->clients);
+    if (engine_flushing(h->engine)) { /* for want of room it is given up; its rows are still its own */
+        store_close(h->store);
+        log_info("ended");
+        _exit(0);
+    }
     engine_destroy(h->engine);
     store_close(h->store);
     nng_fini();
@@ -333,6 +399,7 @@ static bool open_store_and_engine(struct host *h) {
     read_clocks(h);
     h->returning = access(returning_path(h), F_OK) == 0;
     struct engine_options eo = {.cluster = h->cluster, .node = h->self, .store = h->store, .entropy = entropy[0], .returning = h->returning};
+    if (good) disk_place_init(&h->disk, h->options->data_dir, store_spare_bytes(h->store));
     eo.set_aside = quarantine_lasts(h->options->data_dir);
     eo.joins = h->options->joins;
     if (good && engine_create(&h->engine, &eo, h->now, &why) != 0) {
@@ -363,8 +430,8 @@ static bool open_sockets(struct host *h) {
     const struct cluster_node *me = &h->cluster->nodes[h->self];
     const char *error = clients_start(&h->clients, &h->streams, h->cluster, h->self, &clients_owner, h);
     if (error) return say("%s: cannot listen for clients on %s:%u: %s", me->name, me->client_host, me->client_port, error);
-    error = peers_start(&h->peers, &h->streams, engine_cluster(h->engine), h->self, engine_run(h->engine), engine_origins(h->engine), prng_next(&h->streams.prng),
-                        &peers_owner, h);
+    error = peers_start(&h->peers, &h->streams, engine_cluster(h->engine), h->self, engine_run(h->engine), engine_origins(h->engine),
+                        prng_next(&h->streams.prng), &peers_owner, h);
     if (error == NULL) faults_from_start(h, true);
     return error == NULL || say("%s: cannot listen for peers on %s:%u: %s", me->name, me->peer_host, me->peer_port, error);
 }

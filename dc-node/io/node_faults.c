@@ -19,7 +19,6 @@ uint64_t node_faults_wall_ms(const struct node_faults *f, uint64_t wall_ms, uint
 }
 
 enum commit_fault node_faults_commit(struct node_faults *f) {
-    if (f->disk == DISK_FAULT_FULL) return COMMIT_REFUSED;
     if (f->disk == DISK_FAULT_FAILS) return prng_chance(&f->prng, 1, 2) ? COMMIT_REFUSED : COMMIT_DOUBTFUL;
     if (f->disk == DISK_FAULT_SLOW) {
         uint64_t us = prng_below(&f->prng, (uint64_t)f->slow_us + 1);

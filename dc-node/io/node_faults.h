@@ -19,6 +19,8 @@ void node_faults_init(struct node_faults *f, uint64_t entropy);
 /* What the node's clock shows where a true one shows wall_ms: with the offset, and the drift since it was ordered; or what it showed then. */
 uint64_t node_faults_wall_ms(const struct node_faults *f, uint64_t wall_ms, uint64_t mono_us);
 
+static inline bool node_faults_disk_full(const struct node_faults *f) { return f->disk == DISK_FAULT_FULL; }
+
 /* What becomes of the commit that is due; one that is slow has been waited for. */
 enum commit_fault {
     COMMIT_GOOD,

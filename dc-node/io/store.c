@@ -1,3 +1,4 @@
+#include "disk_room.h"
 #include "store_parts.h"
 
 #include <assert.h>
@@ -8,11 +9,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #define STORE_FORMAT      "1"
-#define ROOM_MIN          ((uint64_t)4 << 20) /* on the disk: RocksDB aborts when it cannot write what it opens */
-#define ROWS_WRITE_BUFFER ((size_t)64 << 30)  /* no limit: a flush is one memtable, however large */
+#define ROWS_WRITE_BUFFER ((size_t)64 << 30) /* no limit: a flush is one memtable, however large */
 #define LOG_BUFFER_MIN    ((size_t)4 << 20)
 #define LOG_BUFFER_MAX    ((size_t)64 << 20)
 #define WAL_BYTES_MIN     ((uint64_t)32 << 20)
@@ -126,14 +125,15 @@ static void options_table(rocksdb_options_t *o, rocksdb_cache_t *cache, bool blo
     rocksdb_block_based_options_destroy(t);
 }
 
+static size_t log_buffer_bytes(const struct store_options *so) { return between(so->memory_bytes / 4, LOG_BUFFER_MIN, LOG_BUFFER_MAX); }
+
 static rocksdb_options_t *options_log(const struct store_options *so, rocksdb_cache_t *cache, enum log_family family) {
     rocksdb_options_t *o = options_common();
     /* a record torn at the end of the log was never synced and is cut off; anything else that does not match is damage, and said */
     rocksdb_options_set_wal_recovery_mode(o, rocksdb_tolerate_corrupted_tail_records_recovery);
     uint64_t wal_bytes = so->log_bytes_max / 4;
     rocksdb_options_set_max_total_wal_size(o, wal_bytes < WAL_BYTES_MIN ? WAL_BYTES_MIN : wal_bytes);
-    size_t buffer = between(so->memory_bytes / 4, LOG_BUFFER_MIN, LOG_BUFFER_MAX);
-    rocksdb_options_set_write_buffer_size(o, family == FAMILY_LOG ? buffer : LOG_BUFFER_MIN);
+    rocksdb_options_set_write_buffer_size(o, family == FAMILY_LOG ? log_buffer_bytes(so) : LOG_BUFFER_MIN);
     rocksdb_options_set_max_write_buffer_number(o, 3);
     rocksdb_options_set_soft_pending_compaction_bytes_limit(o, 0); /* a commit never waits for compaction of what is trimmed soon */
     rocksdb_options_set_hard_pending_compaction_bytes_limit(o, 0);
@@ -264,15 +264,10 @@ static bool thread_start(struct rocks_store *s, struct buf *why) {
 }
 
 static bool has_room(const char *dir, struct buf *why) {
-    struct statvfs disk;
-    if (statvfs(dir, &disk) != 0) {
-        buf_printf(why, "%s: %s", dir, strerror(errno));
-        return false;
-    }
-    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
-    if (free_bytes >= ROOM_MIN) return true;
+    uint64_t free_bytes = disk_free_bytes(dir);
+    if (free_bytes >= DISK_ROOM_MIN) return true; /* RocksDB aborts when it cannot write what it opens */
     buf_printf(why, "%s: the disk is full: %llu KiB are free, and opening the data needs %llu", dir, (unsigned long long)(free_bytes >> 10),
-               (unsigned long long)(ROOM_MIN >> 10));
+               (unsigned long long)(DISK_ROOM_MIN >> 10));
     return false;
 }
 
@@ -291,6 +286,7 @@ int store_open(struct store **ret, const char *dir, const struct store_options *
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&s->wake, &clock);
     pthread_condattr_destroy(&clock);
+    s->spare_bytes = 2 * log_buffer_bytes(o);
     s->cache = make_cache(between(o->memory_bytes / 4, CACHE_MIN, SIZE_MAX));
     s->batch = rocksdb_writebatch_create();
     make_options(s);
@@ -343,6 +339,18 @@ void store_close(struct store *store) {
     free(s->logs);
     free(s->dir);
     free(s);
+}
+
+uint64_t store_spare_bytes(const struct store *s) { return ((const struct rocks_store *)s)->spare_bytes; }
+bool store_waits_for_room(struct store *s) { return atomic_load(&rocks_store_of(s)->waits_for_room); }
+
+bool store_takes_writes(struct store *store) {
+    struct rocks_store *s = rocks_store_of(store);
+    char *message = store_meta_try(s, "room", slice_text("tried"));
+    if (!message) return true;
+    snprintf(s->base.why, sizeof s->base.why, "%s: %s", s->dir, message);
+    rocksdb_free(message);
+    return false;
 }
 
 void store_flush_start(struct store *store, struct flush *f, store_done_fn *done, void *arg) {

@@ -25,3 +25,11 @@ void store_close(struct store *s); /* NULL is accepted; waits for a flush under 
  * STORE_FAILED or STORE_DAMAGED with `why` (borrowed). The flush and its rows must stay unchanged until then, but for the order of rows. */
 typedef void store_done_fn(void *arg, int result, const char *why);
 void store_flush_start(struct store *s, struct flush *f, store_done_fn *done, void *arg);
+
+/* ---- a disk that is full (disk_room.h) ---- */
+/* What it may write of its own accord. */
+uint64_t store_spare_bytes(const struct store *s);
+/* A flush is under way that does not fit on the disk; it goes on when it does. store_close() gives it up, and `done` is not called. */
+bool store_waits_for_room(struct store *s);
+/* Where there was no room, and there is some again: makes a small commit, to see whether it can. False: not yet, store->why says why. */
+bool store_takes_writes(struct store *s);

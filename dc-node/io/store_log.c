@@ -296,11 +296,16 @@ int store_meta_get_own(struct rocks_store *s, const char *name, struct buf *out)
     return record_get(s, FAMILY_META, "meta", own_name(s, name), out);
 }
 
-int store_meta_put_own(struct rocks_store *s, const char *name, struct slice value) {
+char *store_meta_try(struct rocks_store *s, const char *name, struct slice value) {
     rocksdb_writebatch_clear(s->batch);
     batch_record(s, FAMILY_META, own_name(s, name), value);
     char *message = NULL;
     rocksdb_write(s->log, s->write_synced, s->batch, &message);
+    return message;
+}
+
+int store_meta_put_own(struct rocks_store *s, const char *name, struct slice value) {
+    char *message = store_meta_try(s, name, value);
     return message ? store_fail(s, "writing the store's format", message) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include "store.h"
 #include <pthread.h>
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 
 #define LEVEL0_FILES "8" /* each merge rewrites much of what lies below: a few flushes are left unmerged, reads pass them by their filters */
 
@@ -54,6 +55,8 @@ struct rocks_store {
     struct store_snapshot *snapshot_begun, *snapshot_made; /* of a flush under way; of one that has ended */
     bool eager;                                            /* files are merged at once */
     char flush_why[sizeof((struct store *)0)->why];
+    _Atomic bool waits_for_room;
+    uint64_t spare_bytes;
 };
 static inline struct rocks_store *rocks_store_of(struct store *s) { return (struct rocks_store *)s; }
 
@@ -90,6 +93,8 @@ int store_log_get_loss(struct store *s, struct slice name, struct buf *out);
 int store_log_survey(struct rocks_store *s);
 /* Own records beside the engine's: the format of the store. */
 int store_meta_get_own(struct rocks_store *s, const char *name, struct buf *out);
+/* The same, where failing is no failure of the store: NULL, or RocksDB's message. */
+char *store_meta_try(struct rocks_store *s, const char *name, struct slice value);
 int store_meta_put_own(struct rocks_store *s, const char *name, struct slice value);
 
 /* ---- store_rows.c ---- */

@@ -1,3 +1,4 @@
+#include "disk_room.h"
 #include "store_parts.h"
 
 #include <stdio.h>
@@ -209,6 +210,8 @@ int store_rows_put_own(struct rocks_store *s, const char *name, struct slice val
 /* ---- flush: rows in order of (hash, key) ---- */
 #define BATCH_RECORDS 1000
 #define REST_S        15
+#define ROW_OVERHEAD  64u /* of its entries, indexes and pointers */
+#define ROOM_AGAIN_NS 100000000
 #define REST_SHARE    8              /* at rest what was flushed is merged when it is at least this part of all */
 #define MARK_BEGUN    "sflush-begun" /* own records, each the number of a flush */
 #define MARK_ENDED    "sflush-ended"
@@ -393,10 +396,31 @@ static char *flush_log(struct rocks_store *s) {
 static char *rest(struct rocks_store *s) {
     uint64_t rows_bytes = 0;
     rocksdb_property_int(s->rows, "rocksdb.live-sst-files-size", &rows_bytes);
-    if (s->flushed_bytes * REST_SHARE < rows_bytes) return NULL; /* little to win, much to merge */
+    if (s->flushed_bytes * REST_SHARE < rows_bytes) return NULL;                                   /* little to win, much to merge */
+    if (disk_free_bytes(s->dir) < s->flushed_bytes + rows_bytes + 2 * s->spare_bytes) return NULL; /* merging takes room before it gives some */
     s->flushed_bytes = 0;
     char *message = flush_log(s);
     return message ? message : merge_eagerly(s, true);
+}
+
+/* A flush begins when all of it fits on the disk: RocksDB would go on with one that failed in ways of its own. False: the store closes. */
+static bool flush_await_room(struct rocks_store *s, const struct flush *f) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < f->rows_count; i++) bytes += f->rows[i]->row_bytes + f->rows[i]->key_bytes + ROW_OVERHEAD;
+    while (disk_free_bytes(s->dir) < bytes + bytes / 4 + 2 * DISK_ROOM_MIN) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += ROOM_AGAIN_NS;
+        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+        atomic_store(&s->waits_for_room, true);
+        pthread_mutex_lock(&s->lock);
+        if (!s->stop) pthread_cond_timedwait(&s->wake, &s->lock, &until);
+        bool stop = s->stop;
+        pthread_mutex_unlock(&s->lock);
+        if (stop) return false;
+    }
+    atomic_store(&s->waits_for_room, false);
+    return true;
 }
 
 /* The next flush; NULL: there is none for a while (rest), or the store closes. */
@@ -420,6 +444,7 @@ void *store_rows_flush_thread(void *store) {
         store_done_fn *done = s->done;
         void *arg = s->done_arg;
         pthread_mutex_unlock(&s->lock);
+        if (f && !flush_await_room(s, f)) return NULL;
         char *message = merge_eagerly(s, false);
         if (!message) message = f ? flush_run(s, f) : rest(s);
         if (message) snprintf(s->flush_why, sizeof s->flush_why, "%s: %s: %s", s->dir, f ? "flushing rows" : "merging at rest", message);

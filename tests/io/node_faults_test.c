@@ -50,12 +50,13 @@ Test(node_faults, a_frozen_clock_stands_with_its_offset) {
     cr_assert_eq(node_faults_wall_ms(&faults, 99000, 103000000), 1007);
 }
 
-Test(node_faults, a_full_disk_refuses_commits_until_it_is_good_again) {
-    cr_assert_eq(node_faults_commit(&faults), COMMIT_GOOD);
+Test(node_faults, a_full_disk_is_told_until_it_is_good_again_and_fails_no_commit) {
+    cr_assert_not(node_faults_disk_full(&faults));
     told("TRUCE.FAULT DISK FULL");
-    cr_assert_eq(node_faults_commit(&faults), COMMIT_REFUSED);
-    told("TRUCE.FAULT DISK OK");
+    cr_assert(node_faults_disk_full(&faults));
     cr_assert_eq(node_faults_commit(&faults), COMMIT_GOOD);
+    told("TRUCE.FAULT DISK OK");
+    cr_assert_not(node_faults_disk_full(&faults));
     told("TRUCE.FAULT DISK SLOW 1");
     cr_assert_eq(node_faults_commit(&faults), COMMIT_GOOD);
 }
