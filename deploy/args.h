@@ -21,6 +21,7 @@ struct run;
     X(add_dc, "NAME", "nodes", "one more DC, with --nodes nodes (default 1)")                                                                        \
     X(remove_node, "NODE", "force", "take a node out, with all that it has; one that is dead only with --force")                                     \
     X(remove_dc, "DC", "force", "take a whole DC out")                                                                                               \
+    X(move_leader, "NODE", "", "let this node lead its datacenter; writes wait for the moment that it takes")                                          \
     X(wipe, "NODE", "", "empty the data directory of a node that does not run; it takes everything from the others when it starts")                  \
     X(backup, "NODE NAME", "", "copy its data directory under this name; a node that runs stands still meanwhile")                                   \
     X(restore, "NODE NAME", "", "put this copy back, while the node does not run; it takes the rest from the others when it starts")                 \
