@@ -39,7 +39,7 @@ static void check_has_promised(struct history *h, uint32_t node, uint64_t term) 
     const struct h_elections *el = &h->elections;
     for (uint32_t i = 0; i < el->promises_count; i++) {
         const struct h_promise *p = &el->promises[i];
-        if (p->term >= term || p->dc != dc_of(h, node) || p->event->gone || vv_covers(&h->nodes[node].vv, p->event->dot)) continue;
+        if (p->term >= term || p->dc != dc_of(h, node) || p->event->left || vv_covers(&h->nodes[node].vv, p->event->dot)) continue;
         history_fail(h, "I14", "node %u takes writes in term %llu, but lacks %s, which was acknowledged by a majority in term %llu", node,
                      (unsigned long long)term, h_dot(h, p->event->dot), (unsigned long long)p->term);
     }

@@ -29,7 +29,7 @@ void check_not_beaten(struct history *h, uint32_t key) {
     const struct h_elections *el = &h->elections;
     for (uint32_t i = 0; i < el->promises_count; i++) {
         const struct h_event *e = el->promises[i].event;
-        const struct h_op *op = e->gone ? NULL : version_in(e, key);
+        const struct h_op *op = e->left ? NULL : version_in(e, key);
         if (!op) continue;
         const struct h_element *winner = h_winner(h, 0, key, op->kind, op->name);
         if (!winner || winner->op->change->event == e || h_covers(winner->op->change, e->dot)) continue;

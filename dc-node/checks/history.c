@@ -348,10 +348,17 @@ void history_backed_up(struct history *h, uint32_t node, uint32_t backup) {
     vv_join(&b->latest, &h->nodes[node].joining);
 }
 
-static bool is_on_a_disk(const struct history *h, struct dot d) {
+static uint32_t dc_of(const struct history *h, uint32_t node) { return h->cluster ? h->cluster->nodes[node].dc : 0; }
+
+static bool is_on_a_disk(const struct history *h, struct dot d, uint32_t dc) {
     for (uint32_t i = 0; i < h->nodes_count; i++)
-        if (vv_covers(&h->nodes[i].made, d)) return true;
+        if ((dc == UINT32_MAX || dc_of(h, i) == dc) && vv_covers(&h->nodes[i].made, d)) return true;
     return false;
+}
+
+static void note_loss(const struct history *h, struct h_event *e) {
+    if (!is_on_a_disk(h, e->dot, UINT32_MAX)) e->gone = true;
+    if (!is_on_a_disk(h, e->dot, dc_of(h, e->node))) e->left = true;
 }
 
 void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
@@ -371,7 +378,7 @@ void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
     }
     vv_copy(&n->synced, &n->made);
     for (uint32_t i = 0; i < h->events_count; i++)
-        if (vv_covers(&before, h->events[i]->dot) && !is_on_a_disk(h, h->events[i]->dot)) h->events[i]->gone = true;
+        if (vv_covers(&before, h->events[i]->dot)) note_loss(h, h->events[i]);
     vv_finish(&before);
 }
 

@@ -60,6 +60,7 @@ struct h_event {
     uint64_t wall_ms; /* of its node, when it was made */
     uint32_t index;   /* in order of making, which is a causal order */
     bool gone;        /* a disk was wiped or replaced, and no other held it then */
+    bool left;        /* ... and no other of its datacenter */
 };
 
 struct h_source {
@@ -123,21 +124,28 @@ struct h_backup {
     struct vv made, latest;
 };
 
-/* Who voted for whom, who took writes, and what was acknowledged by a majority, by term. */
+struct h_vote {
+    uint32_t node, candidate;
+    uint64_t term;
+};
+
+/* It took writes. */
+struct h_reign {
+    uint32_t node, dc;
+    uint64_t term;
+};
+
+/* A majority has acknowledged it. */
+struct h_promise {
+    struct h_event *event;
+    uint32_t dc;
+    uint64_t term; /* in which it was acknowledged, or a later one */
+};
+
 struct h_elections {
-    struct h_vote {
-        uint32_t node, candidate;
-        uint64_t term;
-    } *votes;
-    struct h_reign {
-        uint32_t node, dc;
-        uint64_t term;
-    } *reigns;
-    struct h_promise {
-        struct h_event *event;
-        uint32_t dc;
-        uint64_t term; /* in which it was acknowledged, or a later one */
-    } *promises;
+    struct h_vote *votes;
+    struct h_reign *reigns;
+    struct h_promise *promises;
     uint32_t votes_count, reigns_count, promises_count, promises_cap;
 };
 

@@ -1,6 +1,9 @@
 #include "onlooker.h"
 
+#include "../../schemas/message.h"
 #include "../core/session.h"
+
+#define FRAME_TYPE_AT 5 /* after length and version */
 
 static void stop_if_failed(struct onlooker *l) {
     if (history_failed(l->history)) world_stop(l->world);
@@ -57,8 +60,17 @@ void onlooker_joined(void *onlooker, uint32_t node) {
     l->applied = true;
 }
 
+static void check_leader(struct onlooker *l, uint32_t node) {
+    struct engine *e = world_engine(l->world, node);
+    const struct cluster *c = l->history->cluster;
+    if (engine_leader(e) != node || !engine_leads(e) || c->dcs[c->nodes[node].dc].leaderless) return;
+    check_leads(l->history, node, engine_term(e));
+    stop_if_failed(l);
+}
+
 void onlooker_stepped(void *onlooker, uint32_t node) {
     struct onlooker *l = onlooker;
+    check_leader(l, node);
     if (!l->applied) return;
     l->applied = false;
     if (sim_store_damaged(world_store(l->world, node))) return; /* it found that out in this step, and nothing of it will count */
@@ -80,6 +92,23 @@ void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c) {
     struct onlooker *l = onlooker;
     struct pointers p = {points, world_store(l->world, node)};
     for (size_t i = 0; i < c->trims_count; i++) check_trimmed(l->history, node, &c->trims[i], engine_origins(world_engine(l->world, node)), &p);
+    stop_if_failed(l);
+}
+
+/* Of what it says to its DC, what binds it: terms and votes. */
+void onlooker_sends(void *onlooker, uint32_t node, uint32_t peer, struct slice frame) {
+    struct onlooker *l = onlooker;
+    struct message m;
+    size_t size;
+    const char *why;
+    if (frame.n < FRAME_OVERHEAD || (frame.p[FRAME_TYPE_AT] != MESSAGE_VOTE && frame.p[FRAME_TYPE_AT] != MESSAGE_VOTED)) return;
+    struct origins *t = origins_create();
+    if (message_decode(frame, t, &m, &size, &why) == FRAME_OK) {
+        if (m.type == MESSAGE_VOTE && !m.vote.pre) check_vote(l->history, node, m.vote.term, node);
+        if (m.type == MESSAGE_VOTED && !m.voted.pre && m.voted.granted) check_vote(l->history, node, m.voted.term, peer);
+        message_finish(&m);
+    }
+    origins_destroy(t);
     stop_if_failed(l);
 }
 
@@ -109,6 +138,7 @@ struct world_watcher onlooker_watcher(struct onlooker *l) {
         .persisted = onlooker_persisted,
         .backed_up = onlooker_backed_up,
         .replaced = onlooker_replaced,
+        .sends = onlooker_sends,
     };
 }
 

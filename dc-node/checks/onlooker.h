@@ -20,6 +20,7 @@ void onlooker_joined(void *onlooker, uint32_t node);
 void onlooker_stepped(void *onlooker, uint32_t node);
 void onlooker_committed(void *onlooker, uint32_t node, enum world_commit how);
 void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c);
+void onlooker_sends(void *onlooker, uint32_t node, uint32_t peer, struct slice frame);
 void onlooker_broken(void *onlooker, uint32_t node, const char *why);
 void onlooker_backed_up(void *onlooker, uint32_t node, uint32_t backup);
 void onlooker_replaced(void *onlooker, uint32_t node, uint32_t backup);

@@ -131,6 +131,12 @@ void engine_note_moved(struct engine *e, origin_ref o, struct source *src) {
     }
 }
 
+/* Clocks differ by the bound, and a stamp may be as far ahead of the clock that promised it (topology/election.h). */
+void engine_note_stamp(struct engine *e, stamp_t stamp) {
+    uint64_t bound = bug(e, BUG_STAMP_DRAGGED) ? UINT64_MAX >> 8 : 2 * e->cluster->clock_bound_ms;
+    if (!bug(e, BUG_STAMP_STANDS)) hlc_observe(&e->clock, stamp, e->now.wall_ms, bound);
+}
+
 void engine_apply(struct engine *e, const struct event *ev, bool own, bool replay) {
     struct source *src = engine_source(e, ev->dot.origin);
     for (uint32_t i = 0; i < ev->deps_count; i++) vv_raise(&src->deps, ev->deps[i].origin, ev->deps[i].n);
@@ -140,8 +146,7 @@ void engine_apply(struct engine *e, const struct event *ev, bool own, bool repla
     src->checksum = ev->checksum;
     src->stamp = ev->stamp;
     engine_note_moved(e, ev->dot.origin, src);
-    uint64_t bound = bug(e, BUG_STAMP_DRAGGED) ? UINT64_MAX >> 8 : e->cluster->clock_bound_ms;
-    if (!own && !bug(e, BUG_STAMP_STANDS)) hlc_observe(&e->clock, ev->stamp, e->now.wall_ms, bound);
+    if (!own) engine_note_stamp(e, ev->stamp);
     if (replay) return;
     e->count.events_applied++;
     if (e->observer.applied) e->observer.applied(e->observer.arg, ev, own);

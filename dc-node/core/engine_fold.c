@@ -203,7 +203,7 @@ static void follow_vv(struct engine *e) {
         vv_copy(&src->deps, &t->news[i].latest.deps);
         engine_note_moved(e, t->news[i].origin, src);
         vv_raise(&e->tail.base, t->news[i].origin, vv_get(&t->vv, t->news[i].origin)); /* they are in no block here */
-        hlc_observe(&e->clock, src->stamp, e->now.wall_ms, e->cluster->clock_bound_ms);
+        engine_note_stamp(e, src->stamp);
     }
     vv_copy(&e->vv, &t->joined);
 }

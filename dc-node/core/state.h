@@ -397,6 +397,7 @@ struct stored_row *engine_put_row(struct engine *e, uint64_t hash, struct slice 
 bool engine_is_definition(struct slice key);
 /* Everything up to these numbers is applied: how it came to be known is the caller's matter. */
 void engine_note_moved(struct engine *e, origin_ref o, struct source *src);
+void engine_note_stamp(struct engine *e, stamp_t stamp); /* of an event of others */
 void engine_apply_waiting(struct engine *e);
 int engine_load_row(void *engine, struct stored_row *row);                            /* for rows_get */
 struct stored_row *engine_get_row(struct engine *e, uint64_t hash, struct slice key); /* NULL: none, or the store failed */

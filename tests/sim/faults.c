@@ -168,6 +168,57 @@ static void fail_store(struct faults *f) {
     later(f, length(f) + 1000000, start, node);
 }
 
+/* ---- leaders ---- */
+
+/* Whom most of a DC's running nodes follow; a node that is cut off may go on following nobody, or itself. UINT32_MAX: nobody. */
+static uint32_t leader_of(struct faults *f, uint32_t dc) {
+    uint32_t votes[NODES_MAX] = {0}, best = UINT32_MAX;
+    for (uint32_t i = 0; i < nodes(f); i++) {
+        struct engine *e = dc_of(f, i) == dc ? world_engine(f->world, i) : NULL;
+        uint32_t leader = e ? engine_leader(e) : UINT32_MAX;
+        if (leader < nodes(f)) votes[leader]++;
+    }
+    for (uint32_t i = 0; i < nodes(f); i++)
+        if (votes[i] > (best == UINT32_MAX ? 0 : votes[best])) best = i;
+    return best;
+}
+
+/* It, and as many others of its DC as leave it without a majority; other DCs are on its side, on the other, or on both. */
+static void cut_off(struct faults *f, uint32_t leader) {
+    uint32_t dc = dc_of(f, leader), count = 0, others = 0;
+    for (uint32_t i = 0; i < nodes(f); i++) count += dc_of(f, i) == dc;
+    others = (uint32_t)draw(f, (count + 1) / 2);
+    uint64_t side = UINT64_C(1) << leader, how = draw(f, 3);
+    for (uint32_t i = 0; i < nodes(f); i++) {
+        bool near = dc_of(f, i) == dc;
+        if (near && i != leader && others > 0) {
+            side |= UINT64_C(1) << i;
+            others--;
+        }
+        if (!near && how == 0) side |= UINT64_C(1) << i;
+    }
+    for (uint32_t a = 0; a < nodes(f); a++)
+        for (uint32_t b = 0; b < nodes(f); b++) {
+            bool within = dc_of(f, a) == dc && dc_of(f, b) == dc;
+            if (a != b && (side >> a & 1) != (side >> b & 1) && (within || how < 2)) world_cut(f->world, a, b);
+        }
+    later(f, length(f) + draw(f, 3) * 1000000, heal_side, side);
+}
+
+static void strike_leader(struct faults *f) {
+    uint32_t leader = leader_of(f, (uint32_t)draw(f, f->plan->cluster->dcs_count));
+    uint64_t kind = draw(f, 4);
+    if (leader == UINT32_MAX) return;
+    if (kind == 0) {
+        kill_one(f, leader);
+    } else if (kind == 1) {
+        world_pause(f->world, leader);
+        later(f, 1000000 + draw(f, draw(f, 2) ? 5000000 : 59000000), resume, leader);
+    } else {
+        cut_off(f, leader);
+    }
+}
+
 /* ---- disks ---- */
 
 static void disk_in_order(struct world *w, void *arg, uint64_t node) {
@@ -270,6 +321,8 @@ static void strike(struct world *w, void *arg, uint64_t number) {
                  {o->kills, kill},
                  {o->kills, kill},
                  {o->pauses, pause},
+                 {o->leaders, strike_leader},
+                 {o->leaders, strike_leader},
                  {o->store_failures, fail_store},
                  {o->small_skews, skew_a_little},
                  {o->wild_clocks, skew_wildly}};

@@ -17,27 +17,27 @@ static struct command *command_add(struct agent *a) {
     return c;
 }
 
-static void word(struct command *c, const char *text) {
+void word(struct command *c, const char *text) {
     assert(c->words < WORDS_MAX);
     buf_put(&c->bytes, text, strlen(text));
     c->ends[c->words++] = (uint32_t)c->bytes.n;
 }
 
-static struct command *say(struct agent *a, const char *first, const char *second) {
+struct command *say(struct agent *a, const char *first, const char *second) {
     struct command *c = command_add(a);
     word(c, first);
     if (second) word(c, second);
     return c;
 }
 
-static void number_word(struct command *c, uint64_t number) {
+void number_word(struct command *c, uint64_t number) {
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)number);
     word(c, text);
 }
 
 /* A value that is written once in the whole run, with padding. */
-static struct write *unique_word(struct command *c, const char *key, uint32_t transaction) {
+struct write *unique_word(struct command *c, const char *key, uint32_t transaction) {
     struct workload *l = c->agent->load;
     if (l->writes_count == l->writes_cap) {
         l->writes_cap = l->writes_cap ? l->writes_cap * 2 : 256;
@@ -402,6 +402,10 @@ void operation_draw(struct agent *a) {
     struct workload *l = a->load;
     uint64_t kind = load_draw(l, 100);
     a->finish = finish_commands;
+    if (l->options.linear && load_draw(l, l->options.linear_mostly ? 10 : 2) > 0) {
+        linear_draw(a);
+        return;
+    }
     if (l->options.policies_change && load_draw(l, 60) == 0) {
         define_op(a);
         return;

@@ -6,7 +6,7 @@
 
 static bool says(const struct command *c, const char *name) { return slice_is(word_of(c, 0), name); }
 
-static enum outcome outcome_of(const struct command *c) {
+enum outcome outcome_of(const struct command *c) {
     struct slice r = buf_slice_of(&c->reply);
     if (!c->returned) return OUTCOME_UNKNOWN;
     if (r.n > 14 && memcmp(r.p, "-INDETERMINATE", 14) == 0) return OUTCOME_UNKNOWN;
@@ -57,12 +57,21 @@ static void check_what_was_read(struct workload *l, struct command *c) {
     if (n <= 512) check_keys(l->history, c->agent->node, &c->keys, n - 1, &sum);
 }
 
+/* Every write waits for a majority, where its table and its client do not say otherwise. The term is that of the answer, or later. */
+static void note_majority(struct workload *l, const struct write *w) {
+    struct h_event *e = check_write(l->history, w->key, w->from, slice_text(w->value), OUTCOME_UNKNOWN, false);
+    if (!e) return; /* workload_check says so */
+    struct engine *leader = world_engine(l->world, e->node);
+    check_majority(l->history, e, leader ? engine_term(leader) : UINT64_MAX);
+}
+
 static void finish_command(struct command *c) {
     struct workload *l = c->agent->load;
     enum outcome o = outcome_of(c);
     if (o == OUTCOME_OK && says(c, "SETNX") && c->reply.p[1] == '0') o = OUTCOME_FAILED;
     count_outcome(l, o);
     if (c->write > 0) l->writes[c->write - 1].outcome = o;
+    if (c->write > 0 && o == OUTCOME_OK && l->options.cluster->ack.level >= ACK_MAJORITY) note_majority(l, &l->writes[c->write - 1]);
     if (c->tally) {
         c->tally->ok += o == OUTCOME_OK ? c->amount : 0;
         c->tally->unknown += o == OUTCOME_UNKNOWN ? c->amount : 0;

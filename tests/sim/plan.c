@@ -27,6 +27,7 @@ static void draw_cluster(struct prng *p, struct cluster *c) {
     c->clock_bound_ms = 500;
     c->memory_bytes_max = one_in(p, 3) ? range(p, 64, 256) << 10 : range(p, 1, 8) << 20;
     c->log_bytes_max = 1 << 30;
+    c->ack.level = ACK_MAJORITY;
     c->clients_max = 1000;
     c->siblings_max = 64;
     c->journal_ms = UINT64_C(100) * 365 * 86400000; /* clocks jump by a year */
@@ -114,6 +115,7 @@ static void draw_faults(struct prng *p, struct plan *plan) {
     f->wipes = one_in(p, 4);
     f->restores = one_in(p, 4);
     f->damages = one_in(p, 5);
+    f->leaders = !one_in(p, 3);
     f->period_us_max = range(p, 300000, 2500000);
     f->length_us_max = range(p, 200000, 4000000);
 }
@@ -149,6 +151,9 @@ static void draw_workload(struct prng *p, struct plan *plan) {
 static void draw_definitions(struct prng *p, struct plan *plan) {
     plan->workload.policies_change = one_in(p, 4);
     plan->workload.forms_change = one_in(p, 3);
+    if (one_in(p, 5)) plan->cluster->ack.level = (uint8_t)range(p, ACK_LEADER, ACK_ALL);
+    bool majority = plan->cluster->ack.level >= ACK_MAJORITY;
+    plan->workload.linear = majority && !plan->workload.flush_all && !plan->workload.policies_change && one_in(p, 2); /* marks turn winners around */
     plan->world.handlers = true;
     plan->world.handler_us_max = range(p, 100, 200000);
     if (one_in(p, 4)) plan->world.without_handlers[prng_below(p, plan->cluster->nodes_count)] = true;
@@ -168,6 +173,28 @@ static void draw_ways(struct prng *p, struct cluster *c) {
     }
 }
 
+/* A datacenter with a majority to lose, whose leaders fall all the time, and clients that ask much of few rows. */
+static void draw_elections(struct prng *p, struct plan *plan) {
+    struct cluster *c = plan->cluster;
+    struct fault_options *f = &plan->faults;
+    struct workload_options *o = &plan->workload;
+    c->dcs_count = c->nodes_count = 0;
+    add_dc(c, one_in(p, 4) ? 5 : 3);
+    add_dc(c, (uint32_t)range(p, 1, 3));
+    c->ack.level = ACK_MAJORITY;
+    memset(plan->world.without_handlers, 0, sizeof plan->world.without_handlers);
+    f->leaders = true;
+    f->one_way = !one_in(p, 4);
+    f->whole_dc = f->slow_links = f->slow_disks = f->wild_clocks = false;
+    f->period_us_max = range(p, 200000, 1000000);
+    f->length_us_max = range(p, 300000, 3000000);
+    plan->world.client_timeout_us = range(p, 800000, 3000000);
+    o->agents = (uint32_t)range(p, 8, 12);
+    o->think_us_max = (uint32_t)range(p, 2000, 40000);
+    o->flush_all = o->policies_change = false;
+    o->linear = o->linear_mostly = true;
+}
+
 struct plan plan_draw(uint64_t seed) {
     struct prng p;
     prng_seed(&p, seed);
@@ -179,6 +206,7 @@ struct plan plan_draw(uint64_t seed) {
     draw_workload(&p, &plan);
     draw_tables(&p, plan.cluster);
     draw_definitions(&p, &plan);
+    if (one_in(&p, 4)) draw_elections(&p, &plan);
     bool is_long = one_in(&p, 12);
     plan.faults_us = is_long ? range(&p, 20000000, 40000000) : range(&p, 3000000, 12000000);
     if (is_long) plan.faults.length_us_max *= 3;
@@ -245,7 +273,7 @@ void plan_print(const struct plan *p, FILE *f) {
     }
     for (uint32_t i = 0; i < c->homes_count; i++)
         buf_printf(&text, " %s in %s, else %s", c->homes[i].prefix, c->dcs[c->homes[i].dc].name, c->homes[i].writes_when_cut ? "here" : "nowhere");
-    fprintf(f, "  tables:%.*s\n", (int)text.n, (const char *)text.p);
+    fprintf(f, "  tables:%.*s; writes wait for %s\n", (int)text.n, (const char *)text.p, ack_level_name((enum ack_level)c->ack.level));
     buf_finish(&text);
     const struct fault_options *o = &p->faults;
     const struct {
@@ -271,12 +299,14 @@ void plan_print(const struct plan *p, FILE *f) {
                   {"wipes", o->wipes},
                   {"restores", o->restores},
                   {"damaged disks", o->damages},
+                  {"strikes at leaders", o->leaders},
                   {"restart at the end", p->restart_all},
                   {"expiries", p->workload.expiries},
                   {"contexts", p->workload.contexts},
                   {"transactions", p->workload.transactions},
                   {"changes of policy", p->workload.policies_change},
                   {"of form", p->workload.policies_change && p->workload.forms_change},
+                  {"rows in order", p->workload.linear},
                   {"FLUSHALL", p->workload.flush_all}};
     fprintf(f, " ");
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)

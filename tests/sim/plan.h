@@ -4,7 +4,7 @@
 
 struct fault_options {
     bool cuts, one_way, clogs, flapping, kills, power_cuts, pauses, small_skews, wild_clocks, disconnects, store_failures, whole_dc;
-    bool tears, full_disks, slow_disks, slow_links, bad_frames, wipes, restores, damages;
+    bool tears, full_disks, slow_disks, slow_links, bad_frames, wipes, restores, damages, leaders;
     uint64_t period_us_max; /* between faults */
     uint64_t length_us_max; /* of a fault */
 };

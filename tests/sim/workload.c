@@ -33,6 +33,8 @@ static void on_done(void *arg, const struct reply_info *info) {
     buf_clear(&c->reply);
     buf_put(&c->reply, info->reply.p, info->reply.n);
     c->returned = info->reply.n > 0;
+    c->called_us = info->invoked_us;
+    c->answered_us = info->returned_us;
     if (++c->agent->returned == c->agent->count) finish(c->agent);
 }
 
@@ -82,6 +84,7 @@ struct workload *workload_create(struct world *w, struct history *h, uint64_t se
     l->agents = xcalloc(o->agents + h->nodes_count, sizeof *l->agents);
     for (uint32_t i = 0; i < DCS_MAX; i++) snprintf(l->tallies[i].name, sizeof l->tallies[i].name, "c:%u", i);
     uint32_t counter = history_key(h, slice_text("c:0"));
+    linear_create(l);
     l->tallies_shared = h->keys[counter].policy == POLICY_MERGE;
     for (uint32_t i = 0; i < o->agents; i++) agent_init(l, i < h->nodes_count ? i : (uint32_t)load_draw(l, h->nodes_count));
     l->readers = h->nodes_count;
@@ -103,6 +106,7 @@ void workload_destroy(struct workload *l) {
         }
     free(l->agents);
     free(l->writes);
+    linear_destroy(l);
     buf_finish(&l->scratch);
     free(l);
 }
@@ -131,6 +135,7 @@ bool workload_idle(const struct workload *l) {
 
 void workload_check(struct workload *l, bool promised) {
     struct h_event *made = NULL;
+    if (promised && !l->history->clock_was_off) linear_check_rest(l); /* stamps are promised by clocks that are right within the bound */
     for (uint32_t i = 0; i < l->writes_count; i++) {
         struct write *w = &l->writes[i];
         struct h_event *e = check_write(l->history, w->key, w->from, slice_text(w->value), w->outcome, promised);

@@ -11,6 +11,8 @@ struct workload_options {
     uint32_t value_bytes_max;
     bool expiries, contexts, transactions, flush_all;
     bool deletes_often;
+    bool linear_mostly;
+    bool linear;          /* rows that one DC alone writes, and reads linearizably */
     bool policies_change; /* between policies of whole rows */
     bool forms_change;    /* between those and `merge` too */
 };
@@ -27,6 +29,6 @@ bool workload_idle(const struct workload *l);
 void workload_check(struct workload *l, bool promised);
 
 struct workload_counts {
-    uint64_t ok, failed, unknown, reads;
+    uint64_t ok, failed, unknown, reads, too_hard /* rows whose order was not found, nor that there is none */;
 };
 struct workload_counts workload_counts(const struct workload *l);

@@ -24,6 +24,16 @@ struct tally {
     uint64_t ok, unknown;
 };
 
+/* A row that one DC alone writes, at `majority`, and reads linearizably. */
+struct linear_row {
+    char name[24];
+    bool counts;
+    uint32_t key;
+    struct linear_op *ops;
+    uint32_t count, cap;
+};
+#define LINEAR_ROWS 3 /* of a DC; the last is a counter */
+
 struct agent;
 struct command {
     struct agent *agent;
@@ -38,6 +48,7 @@ struct command {
     uint32_t write;     /* index + 1; 0: writes nothing that is followed */
     struct tally *tally;
     uint64_t amount; /* of its increment */
+    uint64_t called_us, answered_us;
 };
 
 struct agent {
@@ -51,6 +62,7 @@ struct agent {
     void (*finish)(struct agent *a); /* all replies are there, or will not come */
     uint32_t watches;                /* commands before MULTI */
     char context[2048];              /* of an earlier read; empty: none */
+    struct linear_row *row;          /* that it is about */
 };
 
 struct workload {
@@ -66,6 +78,7 @@ struct workload {
     uint32_t writes_count, writes_cap;
     struct tally tallies[DCS_MAX];
     bool tallies_shared; /* every DC increments each; else one alone */
+    struct linear_row linear[DCS_MAX][LINEAR_ROWS];
     struct workload_counts counts;
     struct buf scratch;
 };
@@ -79,10 +92,22 @@ static inline struct slice word_of(const struct command *c, uint32_t i) {
 /* ---- operations.c: fills the agent's commands and says how they are finished ---- */
 void operation_draw(struct agent *a);
 void operation_read(struct agent *a, uint32_t number);
-uint32_t operation_reads(const struct workload *l); /* how many of these there are */
+uint32_t operation_reads(const struct workload *l);                          /* how many of these there are */
+struct command *say(struct agent *a, const char *first, const char *second); /* one more; the second may be NULL */
+void word(struct command *c, const char *text);
+void number_word(struct command *c, uint64_t number);
+/* A value that is written once in the whole run, with padding. */
+struct write *unique_word(struct command *c, const char *key, uint32_t transaction);
+
+/* ---- linear_rows.c: rows that one DC alone writes ---- */
+void linear_create(struct workload *l);
+void linear_destroy(struct workload *l);
+void linear_draw(struct agent *a);
+void linear_check_rest(struct workload *l);
 
 /* ---- outcomes.c: what the replies mean; finish functions ---- */
-void finish_commands(struct agent *a);    /* each for itself */
+void finish_commands(struct agent *a); /* each for itself */
+enum outcome outcome_of(const struct command *c);
 void finish_transaction(struct agent *a); /* the last is EXEC */
 void finish_group_read(struct agent *a);  /* MGET, or GETs between MULTI and EXEC */
 void finish_context(struct agent *a);
