@@ -127,9 +127,10 @@ static void lead_changed(struct engine *e) {
     }
     bool was = e->is_leader;
     e->is_leader = e->election.role == ELECTION_LEADER;
-    if (leader != e->leader) {
-        forward_leader_gone(e, e->leader);
+    if (leader != e->leader) { /* what was stashed behind its requests goes to the next one */
+        uint32_t gone = e->leader;
         e->leader = e->leaders[e->self_dc] = leader;
+        forward_leader_gone(e, gone);
     }
     if (was && !e->is_leader) {
         e->hands_until_us = 0;

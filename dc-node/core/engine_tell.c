@@ -175,7 +175,7 @@ void tell(struct engine *e, const struct message *ask, struct message *told, str
     told->row_told.what = ask->row_ask.what;
     told->row_told.upto = ask->row_ask.to;
     told->row_told.vv = e->vv; /* borrowed */
-    if (e->owing) {
+    if (e->owing || e->folding) {
         told->row_told.outcome = ROW_RETURNING;
         return;
     }
@@ -233,7 +233,7 @@ static void add_counted(void *arg, uint64_t hash, struct slice key, struct slice
 /* All rows up to `next` are counted, and followed as they change. */
 void recount_updates(struct engine *e) {
     struct recount *r = &e->recount;
-    if (!r->active) return;
+    if (!r->active || e->folding) return;
     uint64_t upto = rows_walk(e, r->next, UINT64_MAX, RECOUNT_ROWS, add_counted, e);
     if (e->updates.fatal) return;
     if (upto < UINT64_MAX) {
@@ -250,4 +250,4 @@ void recount_updates(struct engine *e) {
     e->flush_wanted = true;                   /* the checkpoint has it */
 }
 
-uint64_t recount_wake_us(const struct engine *e) { return e->recount.active ? e->now.mono_us : UINT64_MAX; }
+uint64_t recount_wake_us(const struct engine *e) { return e->recount.active && !e->folding ? e->now.mono_us : UINT64_MAX; }

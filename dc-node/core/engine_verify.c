@@ -73,7 +73,7 @@ static bool answered(struct verify *v, struct question *q) {
         if (!v->nodes[i])
             question_give_up(q, i);
         else if (t->came && t->outcome == ROW_RETURNING)
-            leave_out(v, q, i, "it takes back what its disk has lost");
+            leave_out(v, q, i, "it takes in what it lacks");
         else if (!t->came && silent)
             leave_out(v, q, i, "it does not answer");
     }
