@@ -112,6 +112,37 @@ Test(ways, lost_far_away,
     rig_close(r);
 }
 
+/* How long a write of us takes to be read in eu, in virtual time. */
+static uint64_t lag_us(struct rig *r, unsigned number) {
+    char command[32], found[32];
+    snprintf(command, sizeof command, "SET k %u", number);
+    snprintf(found, sizeof found, "$%d %u", snprintf(NULL, 0, "%u", number), number);
+    uint64_t from = world_now_us(r->w);
+    EXPECT(r, "us-1", command, "+OK");
+    while (strcmp(rig_do(r, "eu-1", "GET k"), found) != 0) {
+        rig_run(r, 100);
+        cr_assert_lt(world_now_us(r->w), from + SECONDS(5), "it does not come");
+    }
+    return world_now_us(r->w) - from;
+}
+
+Test(ways, lag, .description = "Over a relay a write takes what its two links take, and two milliseconds at most, at any time") {
+    struct rig *r = rig_open("us:1 eu:1 ap:1");
+    rig_slow(r, "us", "ap", &(struct link_options){.latency_us = MS(40)});
+    rig_slow(r, "ap", "eu", &(struct link_options){.latency_us = MS(30)});
+    rig_cut(r, "us", "eu");
+    rig_run(r, SECONDS(2));
+    lag_us(r, 1); /* the relay begins with what is lacking */
+    uint64_t greatest = 0;
+    for (unsigned i = 2; i < 100; i++) {
+        rig_run(r, MS(37)); /* at all times between heartbeats */
+        uint64_t lag = lag_us(r, i);
+        if (lag > greatest) greatest = lag;
+    }
+    cr_assert_leq(greatest, MS(72), "%llu us", (unsigned long long)greatest);
+    rig_close(r);
+}
+
 /* ---- reports in the test's hands: a star of three, whose hub is b ---- */
 #define NODE(n, port) "{\"nodes\":{\"1\":{\"client\":\"h:" #port "\",\"peer\":\"h:1" #port "\"}}}"
 #define STAR_OF_3                                                                                                                                    \
