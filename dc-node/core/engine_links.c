@@ -146,7 +146,8 @@ static void note_origin(struct engine *e, struct served *s, struct slice bytes) 
 
 static void take_events(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
-    if (m->events.subscription != l->subscription || !engine_accepts(e, peer) || e->room != ROOM_ENOUGH) return; /* without room, no credit either */
+    if (m->events.subscription != l->subscription || e->room != ROOM_ENOUGH) return; /* without room, no credit either */
+    if (!members_counts(e, peer) && !bug(e, BUG_REMOVED_IS_HEARD)) return;
     const char *why = "";
     if (engine_ingest(e, m->events.block, false, &why) == INGEST_BAD) {
         drop(e, peer, why);
@@ -461,9 +462,11 @@ static void take_frame(struct engine *e, uint32_t peer, struct slice frame) {
     case MESSAGE_HEARTBEAT: take_heartbeat(e, peer, &m); break;
     case MESSAGE_FORWARD: requests_forward(e, peer, &m); break;
     case MESSAGE_ANSWER: requests_answer(e, peer, &m); break;
-    case MESSAGE_TRANSFER_ASK:
+    case MESSAGE_TRANSFER_ASK: transfer_take(e, peer, &m); break;
     case MESSAGE_TRANSFER_ROWS:
-    case MESSAGE_TRANSFER_END: transfer_take(e, peer, &m); break;
+    case MESSAGE_TRANSFER_END:
+        if (members_counts(e, peer)) transfer_take(e, peer, &m); /* from one that was removed as little as events */
+        break;
     case MESSAGE_VOTE:
     case MESSAGE_VOTED:
     case MESSAGE_LEAD: lead_take(e, peer, &m); break;

@@ -16,19 +16,26 @@
 #include "state.h"
 #include <stdio.h>
 
-#define REMOVED_LINGER_US   2000000u /* a node that was removed may still learn of it for so long */
 #define REMOVED_PATIENCE_US 3000000u /* reports that say so may take so long before it is said */
 
 const struct cluster *engine_cluster(const struct engine *e) { return e->cluster; }
 
+/* Until it knows it is told: it may lead others, who hear of its removal from nobody else. */
+static bool knows_of_removal(const struct engine *e, uint32_t node) {
+    const struct link *l = &e->links[node];
+    return l->reports && vv_includes(&l->report, &e->member[node].row);
+}
+
 bool engine_accepts(const struct engine *e, uint32_t node) {
     if (node >= e->cluster->nodes_count || !ways_linked(e->cluster, e->self, node)) return false;
-    const struct member *m = &e->member[node];
     enum standing s = e->cluster->nodes[node].standing;
-    return s < STANDING_REMOVED || (s == STANDING_REMOVED && e->now.mono_us - m->removed_us < REMOVED_LINGER_US);
+    if (e->cluster->nodes[e->self].standing == STANDING_REMOVED) return false;
+    return s < STANDING_REMOVED || (s == STANDING_REMOVED && !knows_of_removal(e, node));
 }
 
 bool members_report_counts(const struct engine *e, uint32_t node) {
+    enum standing s = e->cluster->nodes[node].standing;
+    if ((bug(e, BUG_UNHEARD_UNCOUNTED) && !e->links[node].reports) || (bug(e, BUG_REMOVED_UNCOUNTED) && s == STANDING_REMOVED)) return false;
     return members_counts(e, node) || (node != e->self && e->cluster->nodes[node].standing == STANDING_REMOVED && !e->member[node].gone);
 }
 
@@ -129,7 +136,7 @@ static void set_standing(struct engine *e, uint32_t node, enum standing s) {
     if (n->dc == e->self_dc && voted != (s == STANDING_MEMBER)) vv_join(&e->voters_change, &m->row);
     if (s != STANDING_REMOVED) return;
     m->removed_us = e->now.mono_us;
-    if (node != e->self) forget_waiting(e, node);
+    if (node != e->self && !bug(e, BUG_REMOVED_IS_HEARD)) forget_waiting(e, node);
 }
 
 static void follow_row(struct engine *e, struct slice key) {

@@ -45,6 +45,7 @@ static json_t *peer(struct engine *e, uint32_t i) {
     json_t *p = json_object();
     json_object_set_new(p, "node", json_string(e->cluster->nodes[i].name));
     json_object_set_new(p, "dc", json_string(e->cluster->dcs[e->cluster->nodes[i].dc].name));
+    json_object_set_new(p, "standing", json_string(standing_name(e->cluster->nodes[i].standing)));
     json_object_set_new(p, "connected", json_boolean(l->connected));
     json_object_set_new(p, "state", json_string(state));
     json_object_set_new(p, "why", text_of(&why));
@@ -98,6 +99,7 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "node", json_string(e->cluster->nodes[e->self].name));
     json_object_set_new(s, "dc", json_string(e->cluster->dcs[e->self_dc].name));
     json_object_set_new(s, "role", json_string(e->is_leader ? "leader" : "follower"));
+    json_object_set_new(s, "standing", json_string(standing_name(e->cluster->nodes[e->self].standing)));
     json_object_set_new(s, "returning", json_boolean(e->returning));
     json_object_set_new(s, "disk_full", json_boolean(e->room != ROOM_ENOUGH));
     json_object_set_new(s, "leader", f.leader ? json_string(f.leader) : json_null());

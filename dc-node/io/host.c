@@ -146,7 +146,9 @@ static uint64_t link_incarnation(void *arg) {
     return last.n ? origins_get(engine_origins(h->engine), last.origin)->incarnation : 0;
 }
 
-static const struct peers_owner peers_owner = {link_up, link_down, link_frame, link_refuses, link_incarnation};
+static bool link_accepts(void *arg, uint32_t peer) { return engine_accepts(((struct host *)arg)->engine, peer); }
+
+static const struct peers_owner peers_owner = {link_up, link_down, link_frame, link_refuses, link_incarnation, link_accepts};
 
 /* ---- flushes: done on the store's thread, told here ---- */
 static void flush_done(void *arg, int result, const char *why) {

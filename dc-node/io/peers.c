@@ -76,12 +76,13 @@ static void stranger_leave(struct connection *c) {
     c->all->strangers_count--;
 }
 
-static bool was_removed(const struct peers *l, uint32_t peer) { return l->cluster->nodes[peer].standing >= STANDING_REMOVED; }
+/* One that was removed is until it knows it. */
+static bool is_accepted(const struct peers *l, uint32_t peer) { return l->owner->accepts(l->arg, peer); }
 
 /* Members come and go, so who has a link with whom may change. */
 static void dial(struct peers *l, struct peer *p, bool at_once) {
     uint32_t peer = (uint32_t)(p - l->peers);
-    if (p->dialer && !was_removed(l, peer) && ways_linked(l->cluster, l->self, peer)) dialer_try(p->dialer, at_once);
+    if (p->dialer && is_accepted(l, peer) && ways_linked(l->cluster, l->self, peer)) dialer_try(p->dialer, at_once);
 }
 
 /* Who speaks, or NODES_MAX and why not. */
@@ -97,10 +98,9 @@ static uint32_t identify(const struct connection *c, const struct message *m, ch
         snprintf(why, why_n, "says it is %.*s-%u, which is no node of this cluster", (int)m->hello.dc.n, (const char *)m->hello.dc.p, m->hello.node);
     else if ((uint32_t)node == l->self)
         snprintf(why, why_n, "says it is %s, as this node itself", l->cluster->nodes[node].name);
-    else if (was_removed(l, (uint32_t)node))
-        snprintf(why, why_n, "%s was removed from this cluster, and its name is not used twice", l->cluster->nodes[node].name);
-    else if (was_removed(l, l->self))
-        snprintf(why, why_n, "%s was removed from this cluster", l->cluster->nodes[l->self].name);
+    else if (!is_accepted(l, (uint32_t)node))
+        snprintf(why, why_n, "%s was removed from this cluster",
+                 l->cluster->nodes[l->cluster->nodes[l->self].standing == STANDING_REMOVED ? l->self : (uint32_t)node].name);
     else if (m->hello.definitions != l->cluster->definitions_hash)
         snprintf(why, why_n, "the cluster files of %s and %s differ in tables or priorities: make them equal, or change tables with TRUCE.TABLE SET",
                  l->cluster->nodes[l->self].name, l->cluster->nodes[node].name);
@@ -397,7 +397,7 @@ void peers_members(struct peers *l) {
     for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
         const struct cluster_node *n = &l->cluster->nodes[i];
         struct peer *p = &l->peers[i];
-        if (l->stopping || was_removed(l, i) || strcmp(me, n->name) <= 0) continue;
+        if (i == l->self || l->stopping || !is_accepted(l, i) || strcmp(me, n->name) <= 0) continue;
         p->all = l;
         if (p->dialer && p->linked == ways_linked(l->cluster, l->self, i)) continue;
         p->linked = ways_linked(l->cluster, l->self, i);

@@ -15,6 +15,7 @@ struct peers_owner {
     void (*frame)(void *arg, uint32_t peer, struct slice frame);
     bool (*refuses)(void *arg); /* no more EVENTS for now: they stay where they are until peers_resume() */
     uint64_t (*incarnation)(void *arg);
+    bool (*accepts)(void *arg, uint32_t peer); /* is it to be connected? Not when it was removed, and knows it */
 };
 
 struct peers {

@@ -122,13 +122,16 @@ void world_run(struct world *w, uint64_t until_us) {
     if (!w->stopped && w->now_us < until_us) w->now_us = until_us;
 }
 
-/* As the first node has it that knows itself to be there. */
+/* A removal is final, whoever knows of it. */
 bool world_takes_part(struct world *w, uint32_t node) {
+    bool any = false, there = false;
     for (uint32_t i = 0; i < w->nodes_count; i++) {
         const struct cluster *c = w->nodes[i].engine ? engine_cluster(w->nodes[i].engine) : NULL;
-        if (c && c->nodes[i].standing < STANDING_REMOVED) return c->nodes[node].standing < STANDING_REMOVED;
+        any |= c != NULL;
+        if (c && c->nodes[node].standing == STANDING_REMOVED) return false;
+        there |= c && c->nodes[node].standing < STANDING_REMOVED;
     }
-    return w->cluster->nodes[node].standing < STANDING_REMOVED;
+    return any ? there : w->cluster->nodes[node].standing < STANDING_REMOVED;
 }
 
 static bool all_agree(struct world *w) {
