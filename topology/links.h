@@ -40,7 +40,7 @@ struct link {
     uint64_t term;       /* by its last heartbeat */
     struct vv acked;     /* what a node of the own DC has acknowledged in acked_term */
     uint64_t acked_term, round_answered;
-    bool reports;        /* report is filled */
+    bool reports;      /* report is filled */
     struct vv report;  /* its VV in its last heartbeat: whole, so fit for stability */
     struct vv synced;  /* of that, what a crash of its machine leaves */
     struct vv on_disk; /* what it is known to have on disk: report and acknowledgements joined */
@@ -56,6 +56,7 @@ struct link {
     bool is_returning;           /* by its last heartbeat */
     bool met;                    /* it goes by a report of this node's run */
     bool wrote_behind;           /* it knows of more than this run began with, and this run has written already */
+    uint64_t doubled_us;         /* a second process said that it is this node; 0: never */
 
     /* this node's subscription to the peer */
     uint32_t subscription, scope; /* 0: none */

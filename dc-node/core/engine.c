@@ -230,6 +230,7 @@ void engine_step(struct engine *e, const struct input *in) {
     case INPUT_DISK: disk_step(e, in); break;
     case INPUT_HANDLERS:
     case INPUT_HANDLED: handlers_step(e, in); break;
+    case INPUT_DOUBLED: return_doubled(e, in->peer); break;
     }
     if (!e->updates.fatal) members_settle(e);
     if (in->type == INPUT_TICK && !e->updates.fatal) tick(e);

@@ -54,7 +54,8 @@ struct now {
     X(FLUSHED, "the flush under way is durable")                                                                                                     \
     X(DISK, "how much room is on the disk; until it is said: enough")                                                                                \
     X(HANDLERS, "the handlers that the host has, all of them: at the start, and after reload_handlers")                                              \
-    X(HANDLED, "a handler's answer to a handler_run; one that crashed or took too long gives HANDLER_FAILED")
+    X(HANDLED, "a handler's answer to a handler_run; one that crashed or took too long gives HANDLER_FAILED")                                        \
+    X(DOUBLED, "a second process said that it is peer, and was refused; peer is this node itself: this process was refused for that")
 enum input_type {
 #define X(name, doc) INPUT_##name,
     ENGINE_INPUTS(X)

@@ -16,7 +16,8 @@
 #include "state.h"
 #include <stdio.h>
 
-#define RETURN_PATIENCE_US 3000000u /* for nodes that cannot be reached */
+#define RETURN_PATIENCE_US 3000000u  /* for nodes that cannot be reached */
+#define DOUBLED_ALARM_US   10000000u /* whoever was refused tries again sooner */
 
 bool engine_returning(const struct engine *e) { return e->returning; }
 
@@ -28,7 +29,8 @@ static bool is_run_of(struct engine *e, origin_ref o, uint32_t peer) {
 }
 
 /* A node has its own events before anybody else has them. Those of its present run can be here before the heartbeat that was made before them: they
- * also come over other nodes. So an incarnation of which that heartbeat did not know yet counts only where it was known here before that connection. */
+ * also come over other nodes. So an incarnation of which that heartbeat did not know yet counts only where it was known here before that connection.
+ */
 static bool lacks_own(struct engine *e, uint32_t peer, const struct message *m) {
     const struct link *l = &e->links[peer];
     uint32_t known = l->connected && m->heartbeat.incarnation == 0 ? l->origins_known : origins_count(e->origins);
@@ -170,6 +172,18 @@ bool return_fences(struct engine *e, const struct event *first) {
     return src->fenced;
 }
 
+void return_doubled(struct engine *e, uint32_t peer) { e->links[peer].doubled_us = e->now.mono_us + !e->now.mono_us; }
+
+static void doubled_alarm(struct engine *e, uint32_t node, struct buf *text) {
+    const char *name = e->cluster->nodes[node].name;
+    buf_clear(text);
+    if (node == e->self)
+        buf_printf(text, "the other nodes speak with another process that is %s: this one is refused, one of the two is a copy", name);
+    else
+        buf_printf(text, "two processes say that they are %s: one is refused, one of the two is a copy", name);
+    buf_u8(text, 0);
+}
+
 void return_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg) {
     struct buf text = {0};
     for (origin_ref o = 0; o < e->sources_cap; o++) {
@@ -187,6 +201,11 @@ void return_alarms(struct engine *e, void (*each)(void *arg, const char *text), 
         buf_printf(&text, "%s has seen more of this node than it had when it began to write: its disk was replaced, or has lost what was reported",
                    e->cluster->nodes[i].name);
         buf_u8(&text, 0);
+        each(arg, (const char *)text.p);
+    }
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        if (!e->links[i].doubled_us || e->now.mono_us - e->links[i].doubled_us > DOUBLED_ALARM_US) continue;
+        doubled_alarm(e, i, &text);
         each(arg, (const char *)text.p);
     }
     if (e->returning) {

@@ -660,6 +660,7 @@ void return_tick(struct engine *e);
 void return_refuse(struct engine *e, struct reply *reply);
 /* The first event of a run is to be applied. True: it must not be. */
 bool return_fences(struct engine *e, const struct event *first);
+void return_doubled(struct engine *e, uint32_t peer);
 void return_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
 /* ---- engine_lead.c ---- */
 int lead_create(struct engine *e, struct buf *why);

@@ -148,7 +148,9 @@ static uint64_t link_incarnation(void *arg) {
 
 static bool link_accepts(void *arg, uint32_t peer) { return engine_accepts(((struct host *)arg)->engine, peer); }
 
-static const struct peers_owner peers_owner = {link_up, link_down, link_frame, link_refuses, link_incarnation, link_accepts};
+static void link_doubled(void *arg, uint32_t peer) { step(arg, &(struct input){.type = INPUT_DOUBLED, .peer = peer}); }
+
+static const struct peers_owner peers_owner = {link_up, link_down, link_frame, link_refuses, link_incarnation, link_accepts, link_doubled};
 
 /* ---- flushes: done on the store's thread, told here ---- */
 static void flush_done(void *arg, int result, const char *why) {

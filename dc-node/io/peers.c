@@ -116,6 +116,8 @@ static uint32_t identify(const struct connection *c, const struct message *m, ch
     return NODES_MAX;
 }
 
+#define TAKEN "another process is " /* so begins the reason of a refusal */
+
 /* True: the older connection of this identity, if any, makes way. */
 static bool replaces(struct connection *c, uint64_t run) {
     struct connection *older = c->all->peers[c->peer].live;
@@ -123,6 +125,7 @@ static bool replaces(struct connection *c, uint64_t run) {
     if (c->all->streams->now_us - stream_heard_us(older->stream) > IDENTITY_ALIVE_US) return true;
     log_error("two processes say that they are %s: the one at %s stays, the one at %s is refused", name_of(c->all, c->peer), older->address,
               c->address);
+    c->all->owner->doubled(c->all->arg, c->peer);
     return false;
 }
 
@@ -166,7 +169,7 @@ static void take_hello(struct connection *c, const struct message *m) {
     if (fault_bars(&c->all->faults.of[peer])) {
         c->ignored = true;
     } else if (!replaces(c, m->hello.run)) {
-        snprintf(why, sizeof why, "another process is %s, and alive", name_of(c->all, peer));
+        snprintf(why, sizeof why, TAKEN "%s, and alive", name_of(c->all, peer));
         refuse(c, why);
     } else {
         go_live(c, m->hello.run);
@@ -195,6 +198,8 @@ static void take_first_frame(struct connection *c, struct slice frame) {
         snprintf(text, sizeof text, "it refuses this node: %.*s", m.refuse.reason.n < 320 ? (int)m.refuse.reason.n : 320,
                  (const char *)m.refuse.reason.p);
         log_reason(c->all, c->peer, c->address, text);
+        if (m.refuse.reason.n > strlen(TAKEN) && memcmp(m.refuse.reason.p, TAKEN, strlen(TAKEN)) == 0)
+            c->all->owner->doubled(c->all->arg, c->all->self);
         stream_close(c->stream, text);
     }
     message_finish(&m);

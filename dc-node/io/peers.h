@@ -16,6 +16,7 @@ struct peers_owner {
     bool (*refuses)(void *arg); /* no more EVENTS for now: they stay where they are until peers_resume() */
     uint64_t (*incarnation)(void *arg);
     bool (*accepts)(void *arg, uint32_t peer); /* is it to be connected? Not when it was removed, and knows it */
+    void (*doubled)(void *arg, uint32_t peer); /* a second process says that it is peer; peer is this node: it is the second one */
 };
 
 struct peers {

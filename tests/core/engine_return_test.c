@@ -256,6 +256,18 @@ Test(comes_back, overtaken,
     hand_close(h);
 }
 
+Test(comes_back, doubled, .description = "Two processes under one name are an alarm on all sides, as long as the second tries") {
+    struct hand *h = three();
+    hand_step(h, EU, (struct input){.type = INPUT_DOUBLED, .peer = US});
+    cr_assert(status_has(h, EU, "two processes say that they are us-1: one is refused, one of the two is a copy"));
+    hand_step(h, US2, (struct input){.type = INPUT_DOUBLED, .peer = US2});
+    cr_assert(status_has(h, US2, "the other nodes speak with another process that is us-2: this one is refused"));
+    pass(h, 11000);
+    cr_assert(status_has(h, EU, "\"alarms\":[]"));
+    cr_assert(status_has(h, US2, "\"alarms\":[]"));
+    hand_close(h);
+}
+
 Test(comes_back, fence,
      .description = "A run that began without what everybody had, and wrote, is fenced: nothing of it is applied, and status says so") {
     struct hand *h = three();

@@ -305,10 +305,12 @@ class Clone:
     def client(self):
         return redis.Redis(port=self.port, decode_responses=True, socket_timeout=30)
 
+    def status(self):
+        return json.loads(self.client().execute_command("TRUCE.STATUS"))
+
     def answers(self):
         try:
-            self.client().execute_command("TRUCE.STATUS")
-            return True
+            return bool(self.status())
         except redis.RedisError:
             return False
 
@@ -329,7 +331,8 @@ def _():
     clone = Clone(c, "us-1", c.port_base + 60)
     try:
         eventually(lambda: "another process is us-1, and alive" in clone.log(), "the clone is told why it is refused")
-        eventually(lambda: "two processes say that they are us-1" in c.log("eu-1") + c.log("us-2"), "the others say so")
+        eventually(lambda: any("two processes say that they are us-1" in text for text in c.status("eu-1")["alarms"]), "the others say so")
+        eventually(lambda: any("this one is refused" in text for text in clone.status()["alarms"]), "and the clone itself")
         try:
             clone.client().set("from", "clone")
             check(False, "a clone that nobody speaks with took a write")
