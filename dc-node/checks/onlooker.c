@@ -56,6 +56,7 @@ void onlooker_joined(void *onlooker, uint32_t node) {
     struct onlooker *l = onlooker;
     struct engine *e = world_engine(l->world, node);
     history_joined(l->history, node, engine_vv(e), engine_origins(e));
+    check_committed(l->history, node, DURABLE_SYNCED); /* nothing else has happened since its flush */
     if (l->trace) fprintf(l->trace, "%27s a transfer\n", "joins");
     l->applied = true;
 }

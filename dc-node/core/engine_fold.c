@@ -68,7 +68,8 @@ static void join_row(struct engine *e, struct slice key, const struct row *their
     for (uint64_t n = pointers ? read_varint(pointers) : 0; n > 0 && !pointers->bad; n--) {
         struct dot d = {.origin = origin_decode(pointers, e->origins)};
         d.n = read_varint(pointers);
-        if (!pointers->bad && d.n && !bug(e, BUG_POINTERS_STAY)) rows_touch(row, d);
+        if (pointers->bad || vv_covers(&e->vv, d)) continue; /* the own pointers say as much, or more */
+        if (!bug(e, BUG_POINTERS_STAY)) rows_touch(row, d);
     }
     if (open) handlers_consider(e, key);
     if (engine_is_definition(key)) rules_follow(e, key);

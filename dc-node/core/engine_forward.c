@@ -47,7 +47,7 @@ static void send_forward(struct engine *e, struct session_entry *se, uint32_t to
     m.forward.protocol = se->s.protocol;
     m.forward.ack = se->s.ack;
     m.forward.reads = se->s.read_level;
-    if (!vv_includes(&e->links[e->leader].report, &e->vv)) m.forward.vv = e->vv; /* borrowed */
+    if (!vv_includes(&e->links[to].report, &e->vv)) m.forward.vv = e->vv; /* borrowed */
     m.forward.argc = argc;
     m.forward.args = args;
     se->deliver[m.forward.request % FORWARDS_MAX] = deliver;

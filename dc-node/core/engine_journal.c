@@ -365,10 +365,15 @@ void journal_absorb(struct engine *e, const struct episode *into, struct dot num
         put_pointer(e, &p, number, into->number);
 }
 
+static struct dot any_dot(const struct row *r) {
+    if (r->versions_count) return r->versions[0].dot;
+    return r->counters_count ? (struct dot){r->counters[0].origin, r->counters[0].n} : (struct dot){ORIGIN_NONE, 0};
+}
+
 void journal_types_joined(struct engine *e, struct slice key, const struct row *before, const struct row *after) {
     struct row_news news = {.types_before = row_types_collide(before), .types_after = row_types_collide(after)};
-    struct place p = {key, CELL_TYPES, SLICE(NULL, 0), {ORIGIN_NONE, 0}};
     if (!news.types_before && !news.types_after) return;
-    if (after->versions_count) p.by = after->versions[0].dot;
+    struct dot by = any_dot(after);
+    struct place p = {key, CELL_TYPES, SLICE(NULL, 0), by.n ? by : any_dot(before)};
     follow_types(e, &p, &news, before, after);
 }
