@@ -203,6 +203,7 @@ int store_log_survey(struct rocks_store *s) {
         struct log_state *l = log_state_add(s, &o, first);
         log_key(l, UINT64_MAX, &s->name);
         rocksdb_iter_seek_for_prev(i, (const char *)s->name.p, s->name.n);
+        if (!rocksdb_iter_valid(i)) break; /* what lies there cannot be read: its error is told below */
         key.p = (const uint8_t *)rocksdb_iter_key(i, &key.n);
         value.p = (const uint8_t *)rocksdb_iter_value(i, &value.n);
         if (!block_check(key, value, &bytes, &l->last)) {

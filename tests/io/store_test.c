@@ -436,6 +436,23 @@ Test(store, a_flipped_bit_in_the_middle_of_the_log_is_damage_and_no_end_of_it) {
     buf_finish(&why);
 }
 
+Test(store, a_flipped_bit_where_the_latest_block_of_an_origin_lies_is_met_at_opening) {
+    needle = "the latest block, which tells how far the log of its origin reaches";
+    char large[5000];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = 0;
+    for (uint64_t n = 1; n < 60; n++) put_block(us, n, n, large, 0);
+    put_block(us, 60, 60, needle, 0);
+    open_again(); /* what was in RocksDB's own log becomes a table */
+    store_close(s);
+    s = NULL;
+    each_file("log.rocksdb", ".sst", flip_bit);
+    cr_assert_gt(damaged_files, 0);
+    struct buf why = {0};
+    cr_assert_eq(store_open(&s, dir, &options_of_tests, &why), STORE_DAMAGED);
+    buf_finish(&why);
+}
+
 static void cut_tail(const char *path) {
     struct stat st;
     cr_assert_eq(stat(path, &st), 0);
