@@ -17,11 +17,11 @@ struct run;
     X(start, "NODE... | '*'", "", "start nodes that are not running, under the cuts that are still ordered")                                         \
     X(pause, "NODE...", "", "stop the process where it is (SIGSTOP)")                                                                                \
     X(resume, "NODE...", "", "let it go on (SIGCONT)")                                                                                               \
-    X(add_node, "DC", "", "one more node for a DC; it takes what the others have, and is a member then, without a pause for anybody")              \
+    X(add_node, "DC", "", "one more node for a DC; it takes what the others have, and is a member then, without a pause for anybody")                \
     X(add_dc, "NAME", "nodes", "one more DC, with --nodes nodes (default 1)")                                                                        \
     X(remove_node, "NODE", "force", "take a node out, with all that it has; one that is dead only with --force")                                     \
     X(remove_dc, "DC", "force", "take a whole DC out")                                                                                               \
-    X(move_leader, "NODE", "", "let this node lead its datacenter; writes wait for the moment that it takes")                                          \
+    X(move_leader, "NODE", "", "let this node lead its datacenter; writes wait for the moment that it takes")                                        \
     X(wipe, "NODE", "", "empty the data directory of a node that does not run; it takes everything from the others when it starts")                  \
     X(backup, "NODE NAME", "", "copy its data directory under this name; a node that runs stands still meanwhile")                                   \
     X(restore, "NODE NAME", "", "put this copy back, while the node does not run; it takes the rest from the others when it starts")                 \
@@ -64,7 +64,7 @@ struct run;
     X(settings, true, "JSON", "the table's settings, as the handler gets them (default {})")                                                         \
     X(recorded, true, "FILE", "check it on these conflicts too: what `truce conflicts export` writes, and what they expect")                         \
     X(into, true, "D", "the directory of handlers (default: that of the cluster in --dir)")                                                          \
-    X(force, false, "", "also what the admission check did not admit; remove also what is dead")                                                                               \
+    X(force, false, "", "also what the admission check did not admit; remove also what is dead")                                                     \
     X(all, false, "", "closed conflicts too")                                                                                                        \
     X(repair, false, "", "repair what differs")                                                                                                      \
     X(from, true, "NODE", "the node that has the right row, where most nodes do not agree")                                                          \

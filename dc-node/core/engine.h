@@ -208,11 +208,10 @@ void engine_observe(struct engine *e, struct engine_observer o);
 /* Those of members, which show only where members change (tests/sim/members.c). */
 #define MEMBER_BUGS(X)                                                                                                                               \
     X(UNHEARD_UNCOUNTED, 60, "a node that has not reported yet does not count for what is stable")                                                   \
-    X(REMOVED_UNCOUNTED, 61, "a node that was removed does not count for what is stable from that moment on")                                       \
+    X(REMOVED_UNCOUNTED, 61, "a node that was removed does not count for what is stable from that moment on")                                        \
     X(REMOVED_IS_HEARD, 62, "events of a node that was removed are still taken from it")
 enum planted_bug {
 #define X(name, number, doc) BUG_##name = number,
-    PLANTED_BUGS(X)
-    MEMBER_BUGS(X)
+    PLANTED_BUGS(X) MEMBER_BUGS(X)
 #undef X
 };

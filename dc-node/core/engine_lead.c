@@ -254,7 +254,7 @@ void lead_fill_heartbeat(struct engine *e, struct message *m) {
 void lead_take_members(struct engine *e) {
     if (!e->election.cluster) return; /* it begins with them */
     struct election_now now = now_of(e);
-    election_set_members(&e->election, e->voters_now, &now);
+    election_set_members(&e->election, e->voters.now, &now);
     lead_changed(e);
 }
 

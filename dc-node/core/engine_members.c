@@ -133,7 +133,7 @@ static void set_standing(struct engine *e, uint32_t node, enum standing s) {
     bool voted = n->standing == STANDING_MEMBER;
     if (n->standing == s) return;
     n->standing = s;
-    if (n->dc == e->self_dc && voted != (s == STANDING_MEMBER)) vv_join(&e->voters_change, &m->row);
+    if (n->dc == e->self_dc && voted != (s == STANDING_MEMBER)) vv_join(&e->voters.change, &m->row);
     if (s != STANDING_REMOVED) return;
     m->removed_us = e->now.mono_us;
     if (node != e->self && !bug(e, BUG_REMOVED_IS_HEARD)) forget_waiting(e, node);
@@ -161,7 +161,7 @@ static void count_members(struct engine *e) {
     for (uint32_t d = 0; d < c->dcs_count; d++) c->dcs[d].nodes_count = 0;
     for (uint32_t i = 0; i < c->nodes_count; i++) {
         c->dcs[c->nodes[i].dc].nodes_count += cluster_is_member(c, i);
-        e->voters_now[i] = cluster_member_of(c, i, e->self_dc);
+        e->voters.now[i] = cluster_member_of(c, i, e->self_dc);
     }
 }
 
@@ -192,24 +192,24 @@ static bool has_majority(const struct engine *e, const bool *voters, const struc
 }
 
 static void look_at_voters(struct engine *e) {
-    if (!vv_empty(&e->voters_change) && (!has_majority(e, e->voters_before, &e->voters_change) || !has_majority(e, e->voters_now, &e->voters_change)))
+    if (!vv_empty(&e->voters.change) && (!has_majority(e, e->voters.before, &e->voters.change) || !has_majority(e, e->voters.now, &e->voters.change)))
         return;
-    vv_clear(&e->voters_change);
-    memcpy(e->voters_before, e->voters_now, sizeof e->voters_before);
+    vv_clear(&e->voters.change);
+    memcpy(e->voters.before, e->voters.now, sizeof e->voters.before);
 }
 
 /* Is an event of this term known to a majority? */
 static bool term_is_known(struct engine *e) {
     uint64_t own = e->own == ORIGIN_NONE ? 0 : vv_get(&e->vv, e->own);
-    if (e->voters_term != engine_term(e)) {
-        e->voters_term = engine_term(e);
-        e->voters_term_from = own;
+    if (e->voters.term != engine_term(e)) {
+        e->voters.term = engine_term(e);
+        e->voters.term_from = own;
     }
     if (e->cluster->dcs[e->self_dc].nodes_count == 1) return true;
-    if (own == e->voters_term_from) return false;
+    if (own == e->voters.term_from) return false;
     struct vv first = {0};
-    vv_set(&first, e->own, e->voters_term_from + 1);
-    bool known = has_majority(e, e->voters_now, &first);
+    vv_set(&first, e->own, e->voters.term_from + 1);
+    bool known = has_majority(e, e->voters.now, &first);
     vv_finish(&first);
     return known;
 }
@@ -218,8 +218,8 @@ bool members_may_change(struct engine *e) {
     if (!engine_originates(e)) return false;
     look_at_voters(e);
     bool known = term_is_known(e);
-    if (!known) e->voters_touch = true;
-    return known && vv_empty(&e->voters_change);
+    if (!known) e->voters.touch = true;
+    return known && vv_empty(&e->voters.change);
 }
 
 /* ---- what was removed ---- */
@@ -267,13 +267,13 @@ void members_create(struct engine *e) {
     for (uint32_t i = 0; i < NODES_MAX; i++) e->member[i].by_dc = -1;
     if (self->standing == STANDING_ABSENT) self->standing = STANDING_JOINING;
     count_members(e);
-    memcpy(e->voters_before, e->voters_now, sizeof e->voters_before);
+    memcpy(e->voters.before, e->voters.now, sizeof e->voters.before);
 }
 
 void members_finish(struct engine *e) {
     for (uint32_t i = 0; e->member && i < NODES_MAX; i++) vv_finish(&e->member[i].row);
     free(e->member);
-    vv_finish(&e->voters_change);
+    vv_finish(&e->voters.change);
 }
 
 void members_refuse(struct engine *e, struct reply *reply) {

@@ -80,8 +80,8 @@ void members_advance(struct engine *e) {
         if (s == STANDING_JOINING && has_joined(e, i) && members_may_change(e)) write_row(e, i, STANDING_MEMBER);
         if (s == STANDING_LEAVING && has_left(e, i)) write_row(e, i, STANDING_REMOVED);
     }
-    if (e->voters_touch && engine_originates(e) && !e->members_dirty && !e->updates.fatal) write_row(e, e->self, STANDING_MEMBER);
-    e->voters_touch = false;
+    if (e->voters.touch && engine_originates(e) && !e->members_dirty && !e->updates.fatal) write_row(e, e->self, STANDING_MEMBER);
+    e->voters.touch = false;
 }
 
 /* ---- TRUCE.MEMBERS ADD name client peer ---- */

@@ -7,6 +7,7 @@
 #include "../../topology/links.h"
 #include "../../topology/ways.h"
 #include "engine.h"
+#include "members.h"
 #include "prng.h"
 #include "rows.h"
 #include "session.h"
@@ -251,7 +252,7 @@ struct engine {
 
     /* stability, flushes, collection */
     uint64_t middle_due_us; /* engine_middle_ms() looks at the clocks anew */
-    int64_t upper_ahead_ms;  /* likewise, the upper one */
+    int64_t upper_ahead_ms; /* likewise, the upper one */
     int64_t middle_ahead_ms;
     uint64_t stable_ms; /* the least clock of all nodes when they reported what `stable` is of: no write of an earlier clock can still arrive */
     struct vv stable, flushed_vv, freezing_vv, trimmed;
@@ -281,17 +282,9 @@ struct engine {
 
     /* members (engine_members.c) */
     struct cluster *members; /* the same as `cluster`: only engine_members.c changes it. Indices stand as long as the engine runs */
-    struct member {
-        struct vv row;                                    /* the versions of its row, which say how it stands; empty: the cluster file does */
-        int by_dc;                                        /* whose leader put it there, and goes on where its own DC has no member; -1: nobody's */
-        uint64_t removed_us;                              /* when that was applied here */
-        bool gone;                                        /* removed, and nothing of it can come any more */
-    } * member;                                           /* NODES_MAX */
-    bool members_dirty;                                   /* rows of nodes have changed in this step */
-    bool voters_before[NODES_MAX], voters_now[NODES_MAX]; /* of this DC: before what is in voters_change, and after it */
-    struct vv voters_change;                              /* versions of rows that changed who votes in this DC, until majorities of both have them */
-    uint64_t voters_term, voters_term_from;               /* this run's events up to there were made before this term */
-    bool voters_touch;                                    /* an event of this term is wanted */
+    struct member *member;   /* NODES_MAX */
+    bool members_dirty;      /* rows of nodes have changed in this step */
+    struct voters voters;
 
     /* reports that are passed on (engine_reports.c) */
     struct told *told; /* NODES_MAX; NULL: each DC is linked with each */
@@ -520,8 +513,8 @@ static inline bool session_full(const struct session_entry *se) { return se->s.o
 void session_unblocked(struct engine *e, const struct session_entry *se); /* the host may give requests again */
 
 /* ---- engine_forward.c ---- */
-/* Is this request for the node `to`, a leader (ELECTION_NOBODY: there is none; this node: it runs here)? Then it was sent, or refused, or stashed until
- * it can be: nothing more is to be done. */
+/* Is this request for the node `to`, a leader (ELECTION_NOBODY: there is none; this node: it runs here)? Then it was sent, or refused, or stashed
+ * until it can be: nothing more is to be done. */
 bool forward_request(struct engine *e, struct session_entry *se, uint32_t to, const struct command *cmd, const struct slice *argv, uint32_t argc);
 /* At a follower: the node refuses this request itself. True: it was stashed, since answers to those before it are to come; nothing may be replied. */
 bool forward_refused(struct engine *e, struct session_entry *se, const struct slice *argv, uint32_t argc);
@@ -672,7 +665,7 @@ void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *
 void lead_fill_heartbeat(struct engine *e, struct message *m);
 void lead_lost(struct engine *e, uint32_t peer);
 void lead_hand_over(struct engine *e, uint32_t to); /* once that member has all that this leader has; writes wait meanwhile, for 2 s at most */
-void lead_take_members(struct engine *e);           /* who votes in this DC has changed: e->voters_now */
+void lead_take_members(struct engine *e);           /* who votes in this DC has changed: e->voters.now */
 void lead_lost_disk(struct engine *e);              /* its disk lacks what it had: it stays out of votes until it is admitted again */
 bool lead_record(struct engine *e, struct named_record *ret); /* true: to be committed */
 uint64_t lead_wall_ms(const struct engine *e);                /* the clock, as far as it is promised */
@@ -682,19 +675,7 @@ void forward_leader_gone(struct engine *e, uint32_t leader);
 void lead_ask_round(struct engine *e);
 bool lead_writes_alone(const struct engine *e); /* a leaderless DC, or minority_writes: clients are served here, without a leader */
 
-/* ---- engine_members.c ---- */
-void members_create(struct engine *e);
-void members_finish(struct engine *e);
-bool members_row(struct slice key);    /* is it a node's */
-void members_settle(struct engine *e); /* what has changed in this step takes effect */
-void members_tick(struct engine *e);
-/* May who votes in this DC be changed now? If it may not for want of an event of this term, one is made. */
-bool members_may_change(struct engine *e);
-void members_advance(struct engine *e); /* engine_members_change.c: a leader brings nodes in, and out */
-/* Does its last report count for what is stable? */
-bool members_report_counts(const struct engine *e, uint32_t node);
-void members_refuse(struct engine *e, struct reply *reply); /* this node was removed */
-void members_alarms(struct engine *e, void (*each)(void *arg, const char *text), void *arg);
+/* ---- engine_members.c: members.h ---- */
 /* Another node that has a part in this cluster: one that is not absent, and not removed. */
 static inline bool members_counts(const struct engine *e, uint32_t node) {
     return node != e->self && e->cluster->nodes[node].standing < STANDING_REMOVED;
