@@ -1,4 +1,5 @@
 /* The processes of the live stage. */
+#include "../topology/ways.h"
 #include "live_parts.h"
 #include "process.h"
 
@@ -121,7 +122,7 @@ bool live_start(struct live *l, uint32_t node, struct buf *why) {
     return false;
 }
 
-/* Whether it has a connection to every other one that runs, where nothing is ordered that keeps them apart. */
+/* Whether it has a connection to every other one that runs and that it is to have a link with, where nothing is ordered that keeps them apart. */
 static bool linked(struct live *l, uint32_t node) {
     json_t *status = status_of(l, node), *peer;
     size_t i;
@@ -130,6 +131,7 @@ static bool linked(struct live *l, uint32_t node) {
         const char *name = json_string_value(json_object_get(peer, "node"));
         int other = name ? cluster_find(l->local.cluster, slice_text(name)) : -1;
         if (other < 0 || !live_runs(l, (uint32_t)other) || json_is_true(json_object_get(peer, "connected"))) continue;
+        if (!ways_linked(l->local.cluster, node, (uint32_t)other)) continue;
         const struct live_link *there = live_link(l, node, (uint32_t)other), *back = live_link(l, (uint32_t)other, node);
         if (!there->cut && !there->clogged && !back->cut && !back->clogged) all = false;
     }
