@@ -203,6 +203,7 @@ static void follow_vv(struct engine *e) {
         src->stamp = t->news[i].latest.stamp;
         vv_copy(&src->deps, &t->news[i].latest.deps);
         engine_note_moved(e, t->news[i].origin, src);
+        vv_raise(&e->resumed, t->news[i].origin, vv_get(&t->vv, t->news[i].origin));
         vv_raise(&e->tail.base, t->news[i].origin, vv_get(&t->vv, t->news[i].origin)); /* they are in no block here */
         engine_note_stamp(e, src->stamp);
     }

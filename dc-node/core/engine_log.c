@@ -76,6 +76,14 @@ static void read_tail(struct engine *e, struct log_head *h) {
     }
 }
 
+/* Numbers that came as rows are in no log: what comes after them is told next. False: there is nothing after them either. */
+static bool pass_hole(const struct engine *e, struct log_head *h) {
+    uint64_t upto = vv_get(&e->resumed, h->origin), base = vv_get(&e->tail.base, h->origin);
+    if (h->next > base) return false;
+    h->next = (h->next <= upto ? upto : base) + 1;
+    return h->next <= h->last;
+}
+
 /* False: there is no more of this origin, or the store failed. */
 static bool read_blocks(struct engine *e, struct log_head *h) {
     if (h->next > h->last) return false;
@@ -86,6 +94,7 @@ static bool read_blocks(struct engine *e, struct log_head *h) {
         engine_fail(e, "%s", e->store->why);
         return false;
     }
+    if (!h->blocks.n && pass_hole(e, h)) return read_blocks(e, h);
     h->blocks_left = reader_of(buf_slice_of(&h->blocks));
     return h->blocks.n > 0;
 }
@@ -110,6 +119,7 @@ static bool load_head(struct engine *e, struct log_head *h) {
         struct slice body = read_slice(&h->bodies_left);
         h->body_count--;
         if (h->body_number++ < h->next) continue;
+        h->next = h->body_number - 1; /* further on, after a hole */
         struct reader stamp = reader_of(body);
         h->stamp = read_u64(&stamp);
         h->body = body;

@@ -124,5 +124,6 @@ void pointers_recover(struct engine *e, struct reader *r) {
 void pointers_finish(struct engine *e) {
     for (uint32_t i = 0; i < e->log_marks_count; i++) vv_finish(&e->log_marks[i].vv);
     vv_finish(&e->pointer_floor);
+    vv_finish(&e->resumed);
     buf_finish(&e->pointer_drops);
 }

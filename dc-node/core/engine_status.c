@@ -113,6 +113,10 @@ void engine_status(struct engine *e, struct buf *out) {
     json_object_set_new(s, "vv", vector(e, &e->vv));
     json_object_set_new(s, "stable", vector(e, &e->stable));
     json_object_set_new(s, "digest", json_sprintf("%016" PRIx64, engine_digest(e)));
+    uint64_t transferred[2];
+    transfer_figures(e, &transferred[0], &transferred[1]);
+    json_object_set_new(s, "transfer_rows", number(transferred[0]));
+    json_object_set_new(s, "transfer_bytes", number(transferred[1]));
     json_object_set_new(s, "rows", number(f.rows));
     json_object_set_new(s, "dirty_rows", number(f.dirty_rows));
     json_object_set_new(s, "memory_bytes", number(f.memory_bytes));

@@ -408,6 +408,11 @@ void transfer_flushed(struct engine *e) {
     serve_flushed(e);
 }
 
+void transfer_figures(const struct engine *e, uint64_t *ret_rows, uint64_t *ret_bytes) {
+    *ret_rows = e->transfer->rows;
+    *ret_bytes = e->transfer->bytes;
+}
+
 bool transfer_words(const struct engine *e, uint32_t peer, char *text, size_t n) {
     const struct transfer *t = e->transfer;
     if (peer != t->peer || (t->state != TRANSFER_STAGING && t->state != TRANSFER_FOLDING)) return false;

@@ -270,6 +270,7 @@ struct engine {
     /* engine_transfer.c */
     struct transfer *transfer; /* what this node takes */
     struct serving *serving;   /* what it gives */
+    struct vv resumed; /* numbers up to these that are not in the log came as rows */
     bool folding;              /* rows of a transfer are being folded in: nothing else changes or reads rows */
     uint64_t digest_before;    /* ... of the state that counts until they all are */
 
@@ -631,6 +632,7 @@ void transfer_checkpoint(const struct engine *e, struct buf *out);
 void transfer_recover(struct engine *e, struct reader *r);
 void transfer_freeze(struct engine *e, struct flush *f);
 void transfer_flushed(struct engine *e);
+void transfer_figures(const struct engine *e, uint64_t *ret_rows, uint64_t *ret_bytes); /* of the latest that was taken, or is */
 /* For the status: "n of about m rows from X"; false: none is under way. */
 bool transfer_words(const struct engine *e, uint32_t peer, char *text, size_t n);
 
