@@ -147,7 +147,7 @@ const struct cluster *engine_cluster(const struct engine *e);
 bool engine_accepts(const struct engine *e, uint32_t node);
 bool engine_session_authenticated(const struct engine *e, uint64_t session);
 bool engine_session_blocked(const struct engine *e, uint64_t session);
-/* Its requests that are at the leader and not yet answered. */
+/* Its requests that are not yet answered: at the leader, or waiting for acknowledgements. */
 uint64_t engine_session_forwards(const struct engine *e, uint64_t session);
 /* Bytes of its replies that the next updates will hold: a host gives no more requests when it is much. */
 size_t engine_session_reply_bytes(const struct engine *e, uint64_t session);

@@ -87,7 +87,7 @@ bool engine_session_blocked(const struct engine *e, uint64_t session) {
 }
 uint64_t engine_session_forwards(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
-    return se ? se->forward_sent - se->forward_answered : 0;
+    return se ? se->forward_sent - se->forward_answered + ack_holds(se) : 0;
 }
 size_t engine_session_reply_bytes(const struct engine *e, uint64_t session) {
     const struct session_entry *se = find_session(e, session);
