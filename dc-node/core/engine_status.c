@@ -7,7 +7,7 @@
 static json_t *number(uint64_t v) { return json_sprintf("%" PRIu64, v); }
 
 static json_t *text_of(struct buf *b) {
-    json_t *t = json_stringn((const char *)b->p, b->n);
+    json_t *t = json_stringn(b->n ? (const char *)b->p : "", b->n);
     buf_finish(b);
     return t;
 }

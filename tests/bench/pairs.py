@@ -116,6 +116,7 @@ class Truce(Pair):
         settings = {"cluster": "bench", "fsync": self.fsync, "datacenters": datacenters, "tables": {"*": {"conflict": "lww"}}}
         if Settings.memory_mb:
             settings["memory_mb"] = Settings.memory_mb
+        settings.update(Settings.cluster)
         with open(cluster, "w", encoding="utf-8") as f:
             json.dump(settings, f)
         binary = os.path.join(Settings.build, "dc-node/io/dc-node")

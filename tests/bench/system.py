@@ -24,6 +24,7 @@ class Settings:
     port_base = 24000
     writes = 1000000
     memory_mb = None  # of a Truce node; its default
+    cluster = {}  # more keys of its cluster file
     wrapper = None  # a program to start a node under, for profiles
 
 
