@@ -206,10 +206,7 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(READ_WITHOUT_ROUND, 31, "a linearizable read is answered at once")                                                                             \
     X(NO_CHANGE_UNCONFIRMED, 32, "a write that changes nothing is answered at once")
 /* Those of members, which show only where members change (tests/sim/members.c). */
-#define MEMBER_BUGS(X)                                                                                                                               \
-    X(UNHEARD_UNCOUNTED, 60, "a node that has not reported yet does not count for what is stable")                                                   \
-    X(REMOVED_UNCOUNTED, 61, "a node that was removed does not count for what is stable from that moment on")                                        \
-    X(REMOVED_IS_HEARD, 62, "events of a node that was removed are still taken from it")
+#define MEMBER_BUGS(X) X(UNHEARD_UNCOUNTED, 60, "a node that has not reported yet does not count for what is stable")
 enum planted_bug {
 #define X(name, number, doc) BUG_##name = number,
     PLANTED_BUGS(X) MEMBER_BUGS(X)

@@ -34,8 +34,7 @@ bool engine_accepts(const struct engine *e, uint32_t node) {
 }
 
 bool members_report_counts(const struct engine *e, uint32_t node) {
-    enum standing s = e->cluster->nodes[node].standing;
-    if ((bug(e, BUG_UNHEARD_UNCOUNTED) && !e->links[node].reports) || (bug(e, BUG_REMOVED_UNCOUNTED) && s == STANDING_REMOVED)) return false;
+    if (bug(e, BUG_UNHEARD_UNCOUNTED) && !e->links[node].reports) return false;
     return members_counts(e, node) || (node != e->self && e->cluster->nodes[node].standing == STANDING_REMOVED && !e->member[node].gone);
 }
 
@@ -136,7 +135,7 @@ static void set_standing(struct engine *e, uint32_t node, enum standing s) {
     if (n->dc == e->self_dc && voted != (s == STANDING_MEMBER)) vv_join(&e->voters.change, &m->row);
     if (s != STANDING_REMOVED) return;
     m->removed_us = e->now.mono_us;
-    if (node != e->self && !bug(e, BUG_REMOVED_IS_HEARD)) forget_waiting(e, node);
+    if (node != e->self) forget_waiting(e, node);
 }
 
 static void follow_row(struct engine *e, struct slice key) {

@@ -129,7 +129,8 @@ bool world_takes_part(struct world *w, uint32_t node) {
         const struct cluster *c = w->nodes[i].engine ? engine_cluster(w->nodes[i].engine) : NULL;
         any |= c != NULL;
         if (c && c->nodes[node].standing == STANDING_REMOVED) return false;
-        there |= c && c->nodes[node].standing < STANDING_REMOVED;
+        bool own_word = i == node && w->cluster->nodes[node].standing == STANDING_ABSENT; /* is not enough: who added it may be gone */
+        there |= c && !own_word && c->nodes[node].standing < STANDING_REMOVED;
     }
     return any ? there : w->cluster->nodes[node].standing < STANDING_REMOVED;
 }

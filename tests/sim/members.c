@@ -1,7 +1,7 @@
 /* Worlds whose members change while links are cut and nodes killed: in the end all that take part agree, nothing that was acknowledged at majority is
- * gone, everything becomes stable, and no run was fenced. And the bugs of membership that can be planted are found.
+ * gone, everything becomes stable, and no run was fenced. And the bug that can be planted is found.
  *
- *   members [--seeds A..B] [--trace] */
+ *   members [--seeds A..B [tell]] */
 #include "../../dc-node/core/prng.h"
 #include "../../dc-node/sim/world.h"
 
@@ -27,7 +27,6 @@ struct trial {
     struct world *w;
     struct prng prng;
     uint32_t clients[NODES_MAX];
-    bool wild; /* nodes that are alive are removed by force: what they alone have acknowledged is gone then */
     struct write {
         struct trial *t;
         bool acknowledged;
@@ -141,14 +140,24 @@ static void add_somebody(struct trial *t) {
     }
 }
 
+/* By force only followers go, dead or alive, of a DC that has a leader: with a leader would go what nobody else has of it yet. */
+static bool may_be_forced(struct trial *t, uint32_t node) {
+    for (uint32_t i = 0; i < t->cluster->nodes_count; i++) {
+        struct engine *e = world_engine(t->w, i);
+        if (e && engine_leads(e) && t->cluster->nodes[i].dc == t->cluster->nodes[node].dc) return i != node && engine_leader(e) != node;
+    }
+    return false;
+}
+
 static void remove_somebody(struct trial *t) {
-    bool force = prng_below(&t->prng, 3) == 0;
-    uint32_t node = draw_node(t, SHAPE_DCS, !force || t->wild);
+    bool alive = prng_below(&t->prng, 3) != 0;
+    uint32_t node = draw_node(t, SHAPE_DCS, alive);
     char command[200];
     if (node == NODES_MAX) return;
+    bool force = may_be_forced(t, node) && (!alive || prng_below(&t->prng, 3) == 0);
     uint32_t at = draw_node(t, force && prng_below(&t->prng, 2) ? SHAPE_DCS : t->cluster->nodes[node].dc, true);
     snprintf(command, sizeof command, "TRUCE.MEMBERS REMOVE %s%s", t->cluster->nodes[node].name, force ? " FORCE" : "");
-    if (prng_below(&t->prng, 12) == 0) snprintf(command, sizeof command, "TRUCE.MEMBERS REMOVE ap%s", t->wild && force ? " FORCE" : "");
+    if (prng_below(&t->prng, 12) == 0) snprintf(command, sizeof command, "TRUCE.MEMBERS REMOVE ap");
     order(t, at, command, NODES_MAX);
 }
 
@@ -235,7 +244,7 @@ static void check_writes(struct trial *t, uint32_t node) {
     for (uint32_t i = 0; i < t->writes_count; i++) {
         char command[40];
         readings[i] = (struct reading){t, i};
-        if (!t->writes[i].acknowledged || t->wild) continue;
+        if (!t->writes[i].acknowledged) continue;
         snprintf(command, sizeof command, "GET u%u", i);
         world_do(t->w, t->clients[node], command, &(struct request_watcher){.done = on_read, .arg = &readings[i]});
     }
@@ -263,7 +272,6 @@ static struct trial *run(uint64_t seed, uint32_t bug, bool trace) {
     t->cluster = xcalloc(1, sizeof *t->cluster);
     fill_cluster(t->cluster);
     prng_seed(&t->prng, seed);
-    t->wild = seed % 2 == 0;
     struct world_options o = world_calm(t->cluster, seed);
     o.planted_bug = bug;
     o.client_timeout_us = SECONDS(3);
