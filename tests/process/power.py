@@ -3,6 +3,7 @@
 Where the machine allows it, a data directory is an ext4 of its own on a loop device: its shutdown ioctl drops all that is not on the disk, the
 journal is replayed when it is mounted again. Elsewhere a library beneath the node (power_shim.c) notes how far each file was synced; files only ever
 grow at their end here, so cutting them there is what a power cut leaves."""
+import atexit
 import fcntl
 import os
 import shutil
@@ -71,7 +72,9 @@ class ShimDisk:
         self.path, self.notes = path, path + ".synced"
         os.makedirs(path)
         if ShimDisk.library is None:
-            ShimDisk.library = os.path.join(tempfile.mkdtemp(prefix="truce-shim-"), "power_shim.so")
+            folder = tempfile.mkdtemp(prefix="truce-shim-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            ShimDisk.library = os.path.join(folder, "power_shim.so")
             source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "power_shim.c")
             made = run("cc", "-shared", "-fPIC", "-O1", "-o", ShimDisk.library, source, "-ldl")
             if made.returncode != 0:
