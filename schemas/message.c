@@ -50,6 +50,12 @@ void message_finish(struct message *m) {
 }
 
 /* ---- payloads, each pair in the order of the fields ---- */
+static bool read_flag(struct reader *r) {
+    uint8_t v = read_u8(r);
+    if (v > 1) read_refuse(r);
+    return v == 1;
+}
+
 static void put_hello(const struct message *m, struct buf *out) {
     buf_slice(out, m->hello.cluster);
     buf_slice(out, m->hello.dc);
@@ -58,6 +64,7 @@ static void put_hello(const struct message *m, struct buf *out) {
     buf_u64(out, m->hello.run);
     buf_u64(out, m->hello.secret);
     buf_u64(out, m->hello.definitions);
+    buf_u8(out, m->hello.unpacks != 0);
 }
 
 static void read_hello(struct reader *r, struct message *m) {
@@ -69,6 +76,7 @@ static void read_hello(struct reader *r, struct message *m) {
     m->hello.run = read_u64(r);
     m->hello.secret = read_u64(r);
     m->hello.definitions = read_u64(r);
+    m->hello.unpacks = read_flag(r);
     if (node == 0 || node > UINT16_MAX || !name_allowed(m->hello.cluster) || !name_allowed(m->hello.dc)) read_refuse(r);
 }
 
@@ -76,12 +84,6 @@ static uint32_t read_u32_varint(struct reader *r) {
     uint64_t v = read_varint(r);
     if (v > UINT32_MAX) read_refuse(r);
     return (uint32_t)v;
-}
-
-static bool read_flag(struct reader *r) {
-    uint8_t v = read_u8(r);
-    if (v > 1) read_refuse(r);
-    return v == 1;
 }
 
 static void put_refuse(const struct message *m, struct buf *out) {

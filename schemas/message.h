@@ -10,6 +10,7 @@
 #define MESSAGE_VERSION 4
 #define FRAME_BYTES_MAX (16u * 1024 * 1024)
 #define FRAME_OVERHEAD  14u
+#define FRAME_PACKED    255u /* in the place of a message type: other frames, compressed (dc-node/io/pack.h); never a message */
 
 #define MESSAGES(X)                                                                                                                                  \
     X(HELLO, 1, "who speaks: cluster and its definitions, DC, node, incarnation of this run; first on every connection, both ways")                  \
@@ -27,7 +28,7 @@
     X(ROW_TOLD, 13, "the answer to a ROW_ASK, and the VV at which it holds")                                                                         \
     X(TRANSFER_ASK, 14, "rows of a snapshot, from a place on: of those changed beyond this VV, or of all")                                           \
     X(TRANSFER_ROWS, 15, "a piece of them")                                                                                                          \
-    X(TRANSFER_END, 16, "there are no more of them; or that snapshot is gone")\
+    X(TRANSFER_END, 16, "there are no more of them; or that snapshot is gone")                                                                       \
     X(REPORT, 17, "what a node has, passed on to nodes that have no link with it")
 enum message_type {
 #define X(name, number, doc) MESSAGE_##name = number,
@@ -86,6 +87,7 @@ struct message {
             uint64_t run;         /* random per run: two runs under one identity are told apart */
             uint64_t secret;      /* hash of the cluster's secret, 0 without one */
             uint64_t definitions; /* of the cluster file: nodes of one cluster must agree */
+            uint8_t unpacks;      /* it takes packed frames (dc-node/io/pack.h) */
         } hello;
         struct {
             uint32_t subscription; /* 0: the connection itself */

@@ -74,6 +74,7 @@ struct link {
     uint64_t short_since_us; /* there is a hole, or the peer says that it has sent more than came; 0: all came */
     char refusal[256];       /* why the peer refuses, in words */
     uint64_t lag_us_sum, events_in, bytes_in, bytes_out;
+    uint64_t wire_bytes; /* what its host made of bytes_out by compressing */
 
     struct progress { /* measured every second, for words (engine_progress.c) */
         uint32_t scope;

@@ -151,6 +151,8 @@ bool engine_session_blocked(const struct engine *e, uint64_t session);
 uint64_t engine_session_forwards(const struct engine *e, uint64_t session);
 /* Bytes of its replies that the next updates will hold: a host gives no more requests when it is much. */
 size_t engine_session_reply_bytes(const struct engine *e, uint64_t session);
+/* For the status: so many bytes have gone to a peer, after compressing. */
+void engine_note_wire(struct engine *e, uint32_t peer, uint64_t bytes);
 /* Ask for all dirty rows to be flushed with the next updates (shutdown; tests). False: a flush is under way already. */
 bool engine_flush_now(struct engine *e);
 bool engine_flushing(const struct engine *e);

@@ -57,6 +57,7 @@ static json_t *peer(struct engine *e, uint32_t i) {
     json_object_set_new(p, "digest", json_sprintf("%016" PRIx64, l->report_digest));
     json_object_set_new(p, "diverged", json_boolean(l->diverged));
     json_object_set_new(p, "sent_bytes", number(l->bytes_out));
+    json_object_set_new(p, "wire_bytes", number(l->wire_bytes));
     json_object_set_new(p, "unacked_bytes", number(l->served.sent_bytes - l->served.taken_bytes));
     return p;
 }
@@ -91,6 +92,8 @@ static uint64_t waiting_events(const struct engine *e) {
         for (const struct waiting *w = e->sources[o] ? e->sources[o]->waiting : NULL; w; w = w->next) n += w->last - w->first + 1;
     return n;
 }
+
+void engine_note_wire(struct engine *e, uint32_t peer, uint64_t bytes) { e->links[peer].wire_bytes = bytes; }
 
 void engine_status(struct engine *e, struct buf *out) {
     struct engine_figures f;

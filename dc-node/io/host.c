@@ -285,7 +285,10 @@ static void turn(struct host *h) {
     peers_tick(&h->peers);
     clients_tick(&h->clients);
     if (!h->refuses && !h->stopping) clients_run(&h->clients, RUN_INPUT_BYTES);
-    if (h->now.mono_us >= engine_wake_us(h->engine)) step(h, &(struct input){.type = INPUT_TICK});
+    if (h->now.mono_us >= engine_wake_us(h->engine)) {
+        for (uint32_t i = 0; i < engine_cluster(h->engine)->nodes_count; i++) engine_note_wire(h->engine, i, h->peers.peers[i].wire_bytes);
+        step(h, &(struct input){.type = INPUT_TICK});
+    }
     carry_out(h);
 }
 

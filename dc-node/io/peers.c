@@ -1,6 +1,7 @@
 #include "peers.h"
 #include "../../topology/ways.h"
 #include "log.h"
+#include "pack.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -13,7 +14,12 @@
 #define SILENT_US         5000000u
 #define STRANGERS_MAX     (2 * NODES_MAX)
 #define HELD_BYTES_MAX    (16u * 1024 * 1024)
-#define FRAME_HEAD        6u /* length, version, type */
+#define FRAME_HEAD        6u           /* length, version, type */
+#define FRAME_US          10000000u    /* a frame that was begun must be whole within this, */
+#define FRAME_RATE        (16u * 1024) /* ... and a second more for so many bytes of it */
+#define PACK_LOOK_BYTES   (256u * 1024)
+#define PACK_REST_BYTES   (4u * 1024 * 1024) /* are sent as they are where packing did not make much less of the last PACK_LOOK_BYTES */
+#define UNPACKED_KEPT     (64u * 1024)
 
 struct connection {
     struct peers *all;
@@ -23,6 +29,13 @@ struct connection {
     bool dialed, live;
     bool ignored; /* its link is cut: it is let run into its time limit */
     uint64_t run, since_us;
+    uint64_t frame_since_us; /* the frame at the head of the input is not whole since then; 0: there is none */
+    bool unpacks;            /* the other side does */
+    struct packer *packer;   /* NULL: nothing was packed so far */
+    struct unpacker *unpacker;
+    struct buf unpacked; /* of which unpacked_used bytes are done with */
+    size_t unpacked_used;
+    uint64_t pack_in, pack_out, plain_left; /* does it pay? */
     char address[64];
 };
 
@@ -56,7 +69,8 @@ static void send_hello(struct connection *c) {
                                   .incarnation = l->owner->incarnation(l->arg),
                                   .run = l->run,
                                   .secret = secret_hash(l->cluster),
-                                  .definitions = l->cluster->definitions_hash}};
+                                  .definitions = l->cluster->definitions_hash,
+                                  .unpacks = 1}};
     send_message(c, &m);
 }
 
@@ -166,6 +180,7 @@ static void take_hello(struct connection *c, const struct message *m) {
         return;
     }
     c->peer = peer;
+    c->unpacks = m->hello.unpacks;
     if (fault_bars(&c->all->faults.of[peer])) {
         c->ignored = true;
     } else if (!replaces(c, m->hello.run)) {
@@ -231,21 +246,61 @@ static bool frame_next(struct connection *c, struct slice in, struct slice *ret,
     return *ret_wanted == 0;
 }
 
+/* False: it is not taken now; peers_resume() goes on with it. */
+static bool deliver(struct connection *c, struct slice frame) {
+    struct peers *l = c->all;
+    if (frame.p[5] == MESSAGE_EVENTS && l->owner->refuses(l->arg)) return false;
+    if (!l->faults.of[c->peer].cut_in) l->owner->frame(l->arg, c->peer, frame);
+    return true;
+}
+
+static struct slice unpacked_rest(const struct connection *c) { return SLICE(c->unpacked.p + c->unpacked_used, c->unpacked.n - c->unpacked_used); }
+
+/* Whole frames among what is unpacked. False: one is not taken now, or the connection closes. */
+static bool deliver_unpacked(struct connection *c) {
+    struct slice frame;
+    size_t wanted;
+    while (unpacked_rest(c).n > 0 && frame_next(c, unpacked_rest(c), &frame, &wanted)) {
+        if (frame.p[5] == FRAME_PACKED) bad_frame(c, "a packed frame within a packed one");
+        if (stream_closing(c->stream) || !deliver(c, frame) || stream_closing(c->stream)) return false;
+        c->unpacked_used += frame.n;
+    }
+    size_t rest = unpacked_rest(c).n;
+    if (c->unpacked_used > 0 && rest > 0) memmove(c->unpacked.p, c->unpacked.p + c->unpacked_used, rest);
+    c->unpacked.n = rest;
+    c->unpacked_used = 0;
+    if (rest == 0 && c->unpacked.cap > UNPACKED_KEPT) buf_finish(&c->unpacked);
+    return !stream_closing(c->stream);
+}
+
+/* What comes on a connection that is up. False: it is not taken now, or the connection closes. */
+static bool take_frame(struct connection *c, struct slice frame) {
+    if (frame.p[5] == FRAME_PACKED) {
+        if (!c->unpacker) c->unpacker = unpacker_create();
+        const char *why = unpacker_take(c->unpacker, frame, &c->unpacked);
+        if (why) bad_frame(c, why);
+        return why == NULL;
+    }
+    if (unpacked_rest(c).n > 0) bad_frame(c, "a frame that is not packed, amid one that is");
+    return !stream_closing(c->stream) && deliver(c, frame);
+}
+
 static void connection_readable(void *arg) {
     struct connection *c = arg;
-    struct peers *l = c->all;
     size_t wanted = 1;
     struct slice frame;
+    bool any = false;
+    if (c->live && !deliver_unpacked(c)) return;
     while (!stream_closing(c->stream) && !c->ignored && frame_next(c, stream_input(c->stream), &frame, &wanted)) {
-        if (!c->live) {
-            take_first_frame(c, frame);
-        } else {
-            if (frame.p[5] == MESSAGE_EVENTS && l->owner->refuses(l->arg)) return; /* peers_resume() goes on here */
-            if (!l->faults.of[c->peer].cut_in) l->owner->frame(l->arg, c->peer, frame);
-        }
+        if (c->live && !take_frame(c, frame)) return;
+        if (!c->live) take_first_frame(c, frame);
         if (stream_closing(c->stream)) return;
         stream_consume(c->stream, frame.n);
+        any = true;
+        if (c->live && !deliver_unpacked(c)) return;
     }
+    bool begun = stream_input(c->stream).n > 0;
+    if (!begun || any || !c->frame_since_us) c->frame_since_us = begun ? c->all->streams->now_us : 0;
     if (c->ignored) stream_consume(c->stream, stream_input(c->stream).n);
     if (!stream_closing(c->stream)) stream_read(c->stream, wanted);
 }
@@ -265,6 +320,9 @@ static void connection_closed(void *arg, const char *why) {
         if (p->shaking == c) p->shaking = NULL;
         if (!l->stopping && !p->live && !p->shaking) dial(l, p, false);
     }
+    packer_destroy(c->packer);
+    unpacker_destroy(c->unpacker);
+    buf_finish(&c->unpacked);
     free(c);
 }
 
@@ -316,6 +374,26 @@ static void dial_failed(void *arg, const char *why) {
 }
 
 /* ---- the door to the host ---- */
+/* Does compressing pay? Between datacenters, where bytes are slow or dear, but not to this machine itself; and to a node nearby whose link does not
+ * take what it is given. */
+static bool packs(const struct connection *c) {
+    const struct peers *l = c->all;
+    if (!c->unpacks || strncmp(c->address, "127.", 4) == 0 || strncmp(c->address, "[0:0:0:0:0:0:0:1]", 17) == 0) return false;
+    return l->cluster->nodes[c->peer].dc != l->cluster->nodes[l->self].dc || stream_backlog(c->stream) > STREAM_BACKLOG_MARK;
+}
+
+static void write_packed(struct connection *c, struct slice frames) {
+    struct buf *queue = stream_queue(c->stream);
+    size_t before = queue->n;
+    if (!c->packer) c->packer = packer_create();
+    packer_put(c->packer, frames, queue);
+    c->pack_in += frames.n;
+    c->pack_out += queue->n - before;
+    if (c->pack_in < PACK_LOOK_BYTES) return;
+    if (c->pack_out > c->pack_in - c->pack_in / 8) c->plain_left = PACK_REST_BYTES;
+    c->pack_in = c->pack_out = 0;
+}
+
 static void send_now(void *arg, uint32_t peer, struct slice frames) {
     struct peers *l = arg;
     struct connection *c = l->peers[peer].live;
@@ -325,7 +403,14 @@ static void send_now(void *arg, uint32_t peer, struct slice frames) {
         stream_close(c->stream, "it does not take what it is sent");
         return;
     }
-    stream_write(c->stream, frames);
+    size_t before = stream_queue(c->stream)->n;
+    if (c->plain_left == 0 && packs(c))
+        write_packed(c, frames);
+    else
+        stream_write(c->stream, frames);
+    c->plain_left -= c->plain_left < frames.n ? c->plain_left : frames.n;
+    l->peers[peer].sent_bytes += frames.n;
+    l->peers[peer].wire_bytes += stream_queue(c->stream)->n - before;
     stream_flush(c->stream);
 }
 
@@ -344,7 +429,7 @@ void peers_drop(struct peers *l, uint32_t peer, const char *why) {
 void peers_resume(struct peers *l) {
     for (uint32_t i = 0; i < l->cluster->nodes_count; i++) {
         struct connection *c = l->peers[i].live;
-        if (c && stream_input(c->stream).n > 0) connection_readable(c);
+        if (c && (stream_input(c->stream).n > 0 || unpacked_rest(c).n > 0)) connection_readable(c);
     }
 }
 
@@ -387,6 +472,9 @@ void peers_tick(struct peers *l) {
         struct connection *c = l->peers[i].live;
         if (c && !l->faults.of[i].cut_in && !l->owner->refuses(l->arg) && now_us - stream_heard_us(c->stream) > SILENT_US)
             stream_close(c->stream, "it is silent");
+        uint64_t frame_us = c ? FRAME_US + stream_input(c->stream).n * 1000000 / FRAME_RATE : 0;
+        if (c && c->frame_since_us && !l->owner->refuses(l->arg) && now_us - c->frame_since_us > frame_us)
+            stream_close(c->stream, "a frame that it began does not end");
     }
 }
 

@@ -33,11 +33,12 @@ struct peers {
     uint32_t strangers_count;
     struct peer {
         struct peers *all;
-        struct dialer *dialer;      /* NULL: the peer dials */
-        struct connection *live;    /* NULL: none */
-        struct connection *shaking; /* dialed, in its handshake */
-        bool linked;                /* there is to be a link */
-        char logged[360];           /* the latest reason logged for not being connected */
+        struct dialer *dialer;           /* NULL: the peer dials */
+        struct connection *live;         /* NULL: none */
+        struct connection *shaking;      /* dialed, in its handshake */
+        bool linked;                     /* there is to be a link */
+        uint64_t sent_bytes, wire_bytes; /* of frames, since the start; and what became of them when they were packed */
+        char logged[360];                /* the latest reason logged for not being connected */
     } peers[NODES_MAX];
     struct faults faults;
     uint64_t refused, bad_frames;

@@ -15,7 +15,7 @@ xxhash.XXH3_64bits.restype = ctypes.c_uint64
 xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 
 
-def frame(kind, payload, version=3, length=None, checksum=None):
+def frame(kind, payload, version=4, length=None, checksum=None):
     """A frame of schemas/message.h."""
     body = bytes([version, kind]) + payload
     end = struct.pack("<Q", xxhash.XXH3_64bits(body, len(body)) if checksum is None else checksum)
@@ -27,7 +27,7 @@ def text(s):
 
 
 def hello(cluster="local", dc="eu", node=1, secret=0, definitions=0):
-    return frame(1, text(cluster) + text(dc) + bytes([node]) + struct.pack("<QQQQ", 0, 12345, secret, definitions))
+    return frame(1, text(cluster) + text(dc) + bytes([node]) + struct.pack("<QQQQB", 0, 12345, secret, definitions, 0))
 
 
 def alive(c, pids):

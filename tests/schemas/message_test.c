@@ -8,7 +8,7 @@ static struct slice S(const char *s) {
 
 /* One message of each type; index is type - 1. Golden frames, without the checksum that ends them. */
 static const char *const golden[] = {
-    "34000000 04 01  0464656d6f027573ac020100000000000000020000000000000003000000000000000400000000000000",
+    "35000000 04 01  0464656d6f027573ac02010000000000000002000000000000000300000000000000040000000000000001",
     "0f000000 04 02  05026e6f01",
     "2f000000 04 03  0680080202757302617002026575022200000000000000140275730111000000000000000a",
     "12000000 04 04  07ac02626c6f636b",
@@ -48,6 +48,7 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.hello.run = 2;
         m.hello.secret = 3;
         m.hello.definitions = 4;
+        m.hello.unpacks = 1;
         break;
     case MESSAGE_REFUSE:
         m.refuse.subscription = 5;
@@ -457,7 +458,7 @@ Test(message, what_cannot_become_a_frame_is_refused_from_its_first_bytes) {
 Test(message, lies_in_sound_frames_are_refused) {
     struct origins *t = origins_create();
     struct buf b = {0};
-    buf_slice(&b, S("Demo")), buf_slice(&b, S("us")), buf_u8(&b, 1), buf_u64(&b, 1), buf_u64(&b, 2), buf_u64(&b, 3), buf_u64(&b, 4);
+    buf_slice(&b, S("Demo")), buf_slice(&b, S("us")), buf_u8(&b, 1), buf_u64(&b, 1), buf_u64(&b, 2), buf_u64(&b, 3), buf_u64(&b, 4), buf_u8(&b, 1);
     cr_assert_eq(decode_payload(MESSAGE_HELLO, buf_slice_of(&b), t), FRAME_BAD, "a cluster of a name that is not allowed");
     b.p[1] = 'd';
     cr_assert_eq(decode_payload(MESSAGE_HELLO, buf_slice_of(&b), t), FRAME_OK);
