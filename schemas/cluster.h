@@ -62,7 +62,7 @@ struct cluster_node {
 struct cluster_dc {
     char name[NAME_LEN_MAX + 1];
     int32_t priority;
-    bool leaderless; /* every node originates */
+    bool leaderless;      /* every node originates */
     uint32_t nodes_count; /* its members; in a cluster file they stand beside each other, ascending by number. At run time they may stand anywhere */
 };
 

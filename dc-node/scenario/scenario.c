@@ -98,7 +98,8 @@ static bool add_dcs(const struct reading *r, const json_t *root, json_t *cluster
 }
 
 static bool add_settings(const struct reading *r, const json_t *root, json_t *cluster) {
-    static const char *const keys[] = {"fsync", "clock_bound_ms", "memory_mb", "log_budget_mb", "clients_max", "siblings_max", "journal", "topology", "home"};
+    static const char *const keys[] = {"fsync",        "clock_bound_ms", "memory_mb", "log_budget_mb", "clients_max",
+                                       "siblings_max", "journal",        "topology",  "home"};
     json_t *settings = json_object_get(root, "cluster");
     if (settings == NULL) return true;
     if (!json_is_object(settings)) return wrong(r, "cluster", "an object with settings of the cluster file", settings);
