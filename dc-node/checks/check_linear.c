@@ -25,12 +25,20 @@ static const struct h_op *version_in(const struct h_event *e, uint32_t key) {
     return NULL;
 }
 
+/* Where rows merge, a removal is no version: what it did not know survives it, late as it comes. */
+static bool was_removed(const struct history *h, uint32_t key, const struct h_op *op) {
+    const struct h_row *row = history_row(h, 0, key);
+    for (uint32_t i = 0; i < row->n; i++)
+        if (row->v[i].op == op) return false;
+    return op->kind != CELL_ROW;
+}
+
 void check_not_beaten(struct history *h, uint32_t key) {
     const struct h_elections *el = &h->elections;
     for (uint32_t i = 0; i < el->promises_count; i++) {
         const struct h_event *e = el->promises[i].event;
         const struct h_op *op = e->left ? NULL : version_in(e, key);
-        if (!op) continue;
+        if (!op || was_removed(h, key, op)) continue;
         const struct h_element *winner = h_winner(h, 0, key, op->kind, op->name);
         if (!winner || winner->op->change->event == e || h_covers(winner->op->change, e->dot)) continue;
         history_fail(h, "I14", "%.*s reads as written by %s, which did not know %s; but that was acknowledged by a majority",

@@ -206,7 +206,12 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(TRANSFER_ANY_SENDER, 25, "a broken transfer goes on at any sender")                                                                            \
     X(ACKS_OF_ANY_TERM, 30, "acknowledgements that were given in another term count")                                                                \
     X(READ_WITHOUT_ROUND, 31, "a linearizable read is answered at once")                                                                             \
-    X(NO_CHANGE_UNCONFIRMED, 32, "a write that changes nothing is answered at once")
+    X(NO_CHANGE_UNCONFIRMED, 32, "a write that changes nothing is answered at once")                                                                 \
+    X(LEADS_BEHIND, 33, "a new leader writes before it has what its voters have")                                                                    \
+    X(VOTES_FORGOTTEN, 34, "terms and votes are gone after a restart")                                                                               \
+    X(VOTES_TWICE, 35, "a node votes for everybody who asks in a term")                                                                              \
+    X(STAMPS_UNPROMISED, 36, "a leader uses stamps that nobody has promised it, and does not begin above those of others")                           \
+    X(VOTES_UNADMITTED, 37, "a node that has lost its disk votes and acknowledges at once")
 /* Those of members, which show only where members change (tests/sim/members.c). */
 #define MEMBER_BUGS(X) X(UNHEARD_UNCOUNTED, 60, "a node that has not reported yet does not count for what is stable")
 enum planted_bug {

@@ -38,13 +38,13 @@ static bool hands_over(const struct engine *e) { return e->now.mono_us < e->hand
 
 bool engine_leads(const struct engine *e) {
     if (!election_leads(&e->election) || hands_over(e) || e->returning || e->folding) return false;
-    if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless) return true;
+    if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless || bug(e, BUG_STAMPS_UNPROMISED)) return true;
     struct election_now now = now_of(e);
     return stamp_ms(e->clock.last + 1) <= election_ceiling_ms(&e->election, &now);
 }
 
 uint64_t lead_wall_ms(const struct engine *e) {
-    if (e->alone) return e->now.wall_ms;
+    if (e->alone || bug(e, BUG_STAMPS_UNPROMISED)) return e->now.wall_ms;
     struct election_now now = now_of(e);
     uint64_t ceiling = election_ceiling_ms(&e->election, &now);
     return e->now.wall_ms < ceiling ? e->now.wall_ms : ceiling;
@@ -121,7 +121,9 @@ static void hand_over(struct engine *e) {
 /* Whatever followed from the leader that there was. */
 static void lead_changed(struct engine *e) {
     uint32_t leader = e->election.leader;
-    if (e->election.role == ELECTION_LEADER && !e->is_leader) { /* its stamps lie above what its predecessors may have used */
+    if (e->election.role == ELECTION_LEADER && bug(e, BUG_LEADS_BEHIND)) e->election.ready = true;
+    if (e->election.role == ELECTION_LEADER && !e->is_leader &&
+        !bug(e, BUG_STAMPS_UNPROMISED)) { /* its stamps lie above what its predecessors may have used */
         stamp_t floor = stamp_make(e->election.floor_ms, UINT16_MAX);
         if (e->election.floor_ms && floor > e->clock.last) e->clock.last = floor;
     }
@@ -159,7 +161,7 @@ static void look_for_admission(struct engine *e) {
     if (led || known == el->count - 1) election_admit(el, true);
 }
 
-void lead_lost_disk(struct engine *e) { election_admit(&e->election, false); }
+void lead_lost_disk(struct engine *e) { election_admit(&e->election, bug(e, BUG_VOTES_UNADMITTED)); }
 
 /* ---- life ---- */
 
@@ -173,7 +175,8 @@ int lead_create(struct engine *e, struct buf *why) {
         buf_text(why, there < 0 ? e->store->why : "the record of terms and votes is malformed");
         return STORE_FAILED;
     }
-    if (e->returning) durable.admitted = false;
+    if (e->returning) durable.admitted = bug(e, BUG_VOTES_UNADMITTED);
+    if (bug(e, BUG_VOTES_FORGOTTEN)) durable.term = durable.vote = 0;
     e->leader = ELECTION_NOBODY;
     for (uint32_t d = 0; d < e->cluster->dcs_count; d++) /* a guess, until heartbeats say it */
         e->leaders[d] = d == e->self_dc ? ELECTION_NOBODY : cluster_first(e->cluster, d);
@@ -215,6 +218,7 @@ void lead_take(struct engine *e, uint32_t from, const struct message *m) {
     if (m->type == MESSAGE_LEAD) {
         if (e->room == ROOM_ENOUGH && from == e->leader && m->lead.term == e->election.durable.term) election_take_over(&e->election, &now);
     } else {
+        if (bug(e, BUG_VOTES_TWICE)) e->election.durable.vote = 0;
         election_take(&e->election, from, m, &now);
     }
     lead_changed(e);

@@ -47,7 +47,8 @@ static void write_row(struct agent *a) {
         number_word(c, c->amount);
         return;
     }
-    uint64_t kind = load_draw(l, 6);
+    bool is_lock = r == &l->linear[l->options.cluster->nodes[a->node].dc][1]; /* taken and given back */
+    uint64_t kind = is_lock ? 2 * load_draw(l, 2) : load_draw(l, 6);
     if (kind == 0) {
         say(a, "DEL", r->name);
         return;

@@ -182,8 +182,10 @@ static void draw_elections(struct prng *p, struct plan *plan) {
     add_dc(c, one_in(p, 4) ? 5 : 3);
     add_dc(c, (uint32_t)range(p, 1, 3));
     c->ack.level = ACK_MAJORITY;
+    plan->near.latency_us = range(p, 50, 15000);
     memset(plan->world.without_handlers, 0, sizeof plan->world.without_handlers);
-    f->leaders = true;
+    f->leaders = f->clogs = f->kills = f->disconnects = true;
+    f->wipes = one_in(p, 2);
     f->one_way = !one_in(p, 4);
     f->whole_dc = f->slow_links = f->slow_disks = f->wild_clocks = false;
     f->period_us_max = range(p, 200000, 1000000);
@@ -195,7 +197,7 @@ static void draw_elections(struct prng *p, struct plan *plan) {
     o->linear = o->linear_mostly = true;
 }
 
-struct plan plan_draw(uint64_t seed) {
+static struct plan draw(uint64_t seed, bool elections) {
     struct prng p;
     prng_seed(&p, seed);
     struct plan plan = {.seed = seed, .cluster = xcalloc(1, sizeof *plan.cluster)};
@@ -206,15 +208,23 @@ struct plan plan_draw(uint64_t seed) {
     draw_workload(&p, &plan);
     draw_tables(&p, plan.cluster);
     draw_definitions(&p, &plan);
-    if (one_in(&p, 4)) draw_elections(&p, &plan);
+    if (one_in(&p, 4) || elections) draw_elections(&p, &plan);
     bool is_long = one_in(&p, 12);
     plan.faults_us = is_long ? range(&p, 20000000, 40000000) : range(&p, 3000000, 12000000);
     if (is_long) plan.faults.length_us_max *= 3;
+    if (plan.workload.linear_mostly) plan.faults_us = range(&p, 3000000, 8000000); /* much happens in them */
     plan.settle_us = 60000000;
     plan.restart_all = one_in(&p, 3);
     if (one_in(&p, 2)) plan.cluster->log_bytes_max = range(&p, 4, 256) << (one_in(&p, 2) ? 8 : 10);
     draw_ways(&p, plan.cluster);
     return plan;
+}
+
+struct plan plan_draw(uint64_t seed) {
+    return draw(seed, false);
+}
+struct plan plan_elections(uint64_t seed) {
+    return draw(seed, true);
 }
 
 struct plan plan_calm(uint64_t seed, uint64_t length_us) {

@@ -21,6 +21,8 @@ struct plan {
 };
 
 struct plan plan_draw(uint64_t seed);
+/* Likewise, of a world that is about elections; one in four is. */
+struct plan plan_elections(uint64_t seed);
 /* Without faults: three DCs of three nodes, and clients at each. */
 struct plan plan_calm(uint64_t seed, uint64_t length_us);
 void plan_finish(struct plan *p);

@@ -138,7 +138,11 @@ void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct 
     destroy(&r);
 }
 
+struct plan plan_for(uint64_t seed, struct bug_planted bug) {
+    return bug.engine >= BUG_ACKS_OF_ANY_TERM && bug.engine <= BUG_VOTES_UNADMITTED ? plan_elections(seed) : plan_draw(seed);
+}
+
 void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
-    struct plan p = plan_draw(seed);
+    struct plan p = plan_for(seed, bug);
     run_plan(&p, bug, trace, ret);
 }

@@ -16,6 +16,8 @@ struct bug_planted {
 };
 /* `trace` may be NULL. */
 void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct run_result *ret); /* takes the plan */
+/* Bugs of elections are looked for in worlds that are about elections. */
+struct plan plan_for(uint64_t seed, struct bug_planted bug);
 void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret);
 /* False: no such bug. Letters of either case. */
 bool bug_by_name(const char *name, struct bug_planted *ret);

@@ -66,7 +66,7 @@ static void run(const struct arguments *a, uint64_t seed, struct run_result *ret
 }
 
 static void report_failure(const struct arguments *a, uint64_t seed, const struct run_result *r) {
-    struct plan p = plan_draw(seed);
+    struct plan p = plan_for(seed, a->bug);
     if (!a->verbose) plan_print(&p, stdout);
     plan_finish(&p);
     printf("seed %llu: %s\n", (unsigned long long)seed, r->failure);
