@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """The external checker names histories that cannot be; and what clients are told by real nodes through elections can be explained."""
+import os
+import time
+
 import history
-from harness import check, expect, run_tests, test
+from harness import Cluster, check, eventually, expect, run_tests, test
 from history import FAILED, OK, UNKNOWN, History
 
 
@@ -73,6 +76,52 @@ def at_rest():
     for shows in ["1", "6", None]:
         h.rests = [("us-1", "k", shows)]
         bad(h, "is ", linear=False)
+
+
+# ---- real nodes ----
+SETUP = ["TRUCE.READ linearizable"]
+
+
+def leader_of(c, dc):
+    for node in c.nodes:
+        if node.startswith(dc + "-"):
+            try:
+                leader = c.status(node)["leader"]
+            except Exception:  # pylint: disable=broad-except
+                continue
+            if leader:
+                return leader
+    return None
+
+
+@test("writes at majority and linearizable reads have one order, through leaders that are killed and cut off with a minority")
+def elections():
+    long = os.environ.get("TRUCE_LONG") == "yes"
+    c = Cluster(dcs="us,eu", nodes=3, port_offset=700)
+    eventually(lambda: leader_of(c, "us"), "us has a leader")
+    addresses = [("127.0.0.1", c.port(n)) for n in c.nodes if n.startswith("us-")]
+    clients = history.Clients(addresses, 9, rows=4, setup=SETUP, timeout_s=7, pause_s=0.01)
+    for turn in range(12 if long else 3):
+        time.sleep(1.5)
+        leader = eventually(lambda: leader_of(c, "us"), "us has a leader again")
+        if turn % 3 == 1:
+            others = ",".join(n for n in c.nodes if n.startswith("us-") and n != leader)
+            c.truce("cut", f"{leader} | {others}")
+            time.sleep(2.5)
+            c.truce("heal")
+        else:
+            c.truce("kill", leader)
+            time.sleep(2)
+            c.truce("start", leader)
+    time.sleep(1)
+    h = clients.stop()
+    c.settle()
+    clients.rest()
+    count = history.summary(h)
+    print(f"     {count}")
+    faults = list(history.faults(h, True))
+    check(not faults, f"{count}; {faults[:5]}")
+    check(sum(o.outcome == OK for o in h.operations) > 300, f"too little was done to tell: {count}")
 
 
 if __name__ == "__main__":
