@@ -147,7 +147,7 @@ static void note_origin(struct engine *e, struct served *s, struct slice bytes) 
 static void take_events(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
     if (m->events.subscription != l->subscription || e->room != ROOM_ENOUGH) return; /* without room, no credit either */
-    if (!members_counts(e, peer)) return; /* nothing comes of one that was removed */
+    if (!members_counts(e, peer)) return;                                            /* nothing comes of one that was removed */
     const char *why = "";
     if (engine_ingest(e, m->events.block, false, &why) == INGEST_BAD) {
         drop(e, peer, why);

@@ -3,8 +3,8 @@
  * A crash of the process keeps every commit. One of the machine keeps a prefix of the commits, at least up to the last that was synced. A flush is
  * there as a whole or not at all; what was committed before it began is durable when it is. */
 #pragma once
-#include "../core/prng.h"
 #include "../core/engine.h"
+#include "../core/prng.h"
 
 struct sim_store;
 struct sim_store *sim_store_create(void);
