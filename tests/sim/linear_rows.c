@@ -62,7 +62,7 @@ static void write_row(struct agent *a) {
 
 static bool says(const struct command *c, const char *name) { return slice_is(word_of(c, 0), name); }
 
-/* "t12;xxx" is 12; nothing is 0. */
+/* "t12;" and padding is 12; nothing is 0. */
 static int64_t value_in(struct slice text) {
     int64_t value = 0;
     for (size_t i = text.n > 0 && text.p[0] == 't'; i < text.n && text.p[i] != ';'; i++) value = value * 10 + (text.p[i] - '0');
