@@ -5,11 +5,13 @@
 #define ROUND_US      5000u
 
 /* How many events of this DC are known here does not matter, only whether any is. */
-static bool dc_has_written(const struct engine *e) {
-    for (origin_ref o = 0; o < e->vv.len; o++)
-        if (vv_get(&e->vv, o) && e->sources[o]->dc == (int32_t)e->self_dc) return true;
+static bool dc_has_written_by(const struct engine *e, const struct vv *v) {
+    for (origin_ref o = 0; o < v->len; o++)
+        if (vv_get(v, o) && strcmp(origins_get(e->origins, o)->dc, e->cluster->dcs[e->self_dc].name) == 0) return true;
     return false;
 }
+
+static bool dc_has_written(const struct engine *e) { return dc_has_written_by(e, &e->vv); }
 
 static uint64_t clock_ahead(const struct engine *e, int64_t ms) {
     int64_t clock = (int64_t)e->now.wall_ms + ms;
@@ -36,9 +38,20 @@ uint64_t engine_term(const struct engine *e) { return e->election.durable.term; 
 /* It hands over: writes wait meanwhile. */
 static bool hands_over(const struct engine *e) { return e->now.mono_us < e->hands_until_us; }
 
+#define FOUNDING_US 2000000u
+
+/* A new datacenter begins to write when all its nodes take part in votes, or after a while: who comes later has to hear from more of them first. */
+static bool waits_for_others(const struct engine *e) {
+    if (e->now.mono_us - e->started.mono_us >= FOUNDING_US || dc_has_written(e)) return false;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
+        if (i != e->self && e->election.is_member[i] && e->links[i].acked_term != e->election.durable.term) return true;
+    return false;
+}
+
 bool engine_leads(const struct engine *e) {
     if (!election_leads(&e->election) || hands_over(e) || e->returning || e->folding) return false;
     if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless || bug(e, BUG_STAMPS_UNPROMISED)) return true;
+    if (waits_for_others(e)) return false;
     struct election_now now = now_of(e);
     return stamp_ms(e->clock.last + 1) <= election_ceiling_ms(&e->election, &now);
 }
@@ -150,15 +163,17 @@ static void lead_changed(struct engine *e) {
 
 /* It must not forget what it has acknowledged or voted for without those noticing who counted on it. So it has to have what a majority has that does
  * not count it, and that majority has to be in one term with it, under a leader. What it may have voted for before its disk was lost has come to
- * nothing by then: all others are in that term, or so much time has passed that no candidate counts its vote any more (topology/election.h). */
+ * nothing by then: all others are in that term, or so much time has passed that no candidate counts its vote any more (topology/election.h). Where
+ * nothing was ever written there is nothing to forget. */
 static void look_for_admission(struct engine *e) {
     struct election *el = &e->election;
     if (el->durable.admitted || e->owing) return;
     uint32_t known = 0;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
         known += el->is_member[i] && i != e->self && link_reachable(e, i) && e->links[i].met && e->links[i].term == el->durable.term;
+    bool founded = el->leader != ELECTION_NOBODY && (dc_has_written(e) || dc_has_written_by(e, &e->links[el->leader].report));
     bool led = el->leader != ELECTION_NOBODY && known >= el->quorum && e->now.mono_us - e->started.mono_us >= ELECTION_ADMIT_US;
-    if (led || known == el->count - 1) election_admit(el, true);
+    if (led || known == el->count - 1 || (el->leader != ELECTION_NOBODY && !founded)) election_admit(el, true);
 }
 
 void lead_lost_disk(struct engine *e) { election_admit(&e->election, bug(e, BUG_VOTES_UNADMITTED)); }

@@ -270,7 +270,7 @@ struct engine {
     /* engine_transfer.c */
     struct transfer *transfer; /* what this node takes */
     struct serving *serving;   /* what it gives */
-    struct vv resumed; /* numbers up to these that are not in the log came as rows */
+    struct vv resumed;         /* numbers up to these that are not in the log came as rows */
     bool folding;              /* rows of a transfer are being folded in: nothing else changes or reads rows */
     uint64_t digest_before;    /* ... of the state that counts until they all are */
 

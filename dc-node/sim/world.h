@@ -72,7 +72,8 @@ bool world_stopped(const struct world *w);
 void world_at(struct world *w, uint64_t at_us, void (*call)(struct world *w, void *arg, uint64_t number), void *arg, uint64_t number);
 /* Nodes that are absent in the cluster file may be started when they were added (TRUCE.MEMBERS); after their removal they take no part any more. */
 bool world_takes_part(struct world *w, uint32_t node);
-/* Runs until all nodes that take part run, none returns, they have equal VVs and nothing is dirty in flight, or max_us have passed; false: they differ. */
+/* Runs until all nodes that take part run, none returns, they have equal VVs and nothing is dirty in flight, or max_us have passed; false: they
+ * differ. */
 bool world_settle(struct world *w, uint64_t max_us);
 
 /* ---- nodes ---- */

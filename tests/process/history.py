@@ -249,7 +249,7 @@ def effect(o, row):
 
 
 def linearizable(operations):
-    """None, or the operation that nothing explains. A write of unknown outcome may land late, as a plain write, or never. Raises where it is too hard."""
+    """None, or the operation that nothing explains. A write of unknown outcome may land late, as a plain write, or never. Raises if too hard."""
     counts = any(o.kind == "add" for o in operations)
     ops = [o for o in operations if o.outcome == OK or (o.outcome == UNKNOWN and o.kind != "read")]
     read = {o.answer for o in ops if o.outcome == OK and o.kind in ("read", "swap")}

@@ -104,7 +104,7 @@ def wrong_rows(client, w):
 
 
 def wrong_misses(w):
-    """Deletes of what was acknowledged before, on the same connection or an earlier one, and was not there: nothing that a majority has is forgotten."""
+    """Deletes of what was acknowledged before, on the same connection or an earlier one, and was not there: what a majority has is not forgotten."""
     names = {f"{w.prefix}:{i}" for i in w.acked}
     return [f"{command_of(w.prefix, i)[1]} was acknowledged, and not there to be deleted" for i in w.missed if command_of(w.prefix, i)[1] in names]
 

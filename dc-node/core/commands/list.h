@@ -104,7 +104,7 @@
     X(truce_log, "truce.log", -1, CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Tells the events that the log still has, in causal order.") \
     X(truce_losses, "truce.losses", -1, CMD_NO_MULTI, 0, 0, 0, "truce", "Tells a connection which of its writes lost: ON, OFF, or what has come.") \
     X(truce_mark, "truce.mark", -4, W | CMD_ADMIN, 0, 0, 0, "truce", "Says that an origin's clock was off for a range of its numbers.") \
-    X(truce_members, "truce.members", -1, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Lists the nodes of the cluster, adds one, removes one.") \
+    X(truce_members, "truce.members", -1, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Lists the nodes, adds or removes one.") \
     X(truce_priority, "truce.priority", -2, CMD_MAY_WRITE | CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Shows or sets a datacenter's priority.") \
     X(truce_read, "truce.read", -1, 0, 0, 0, 0, "truce", "Shows or sets what this connection's reads are worth.") \
     X(truce_repair, "truce.repair", -2, CMD_NO_MULTI | CMD_ADMIN, 0, 0, 0, "truce", "Makes a row that differs between nodes what it is on most.") \
