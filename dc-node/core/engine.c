@@ -284,6 +284,7 @@ const struct engine_updates *engine_updates(struct engine *e) {
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t engine_wake_us(const struct engine *e) {
+    if (e->folding) return least(links_wake_us(e), transfer_wake_us(e)); /* all else waits */
     uint64_t wake = least(e->collect_due_us, least(links_wake_us(e), least(requests_wake_us(e), forward_wake_us(e))));
     wake = least(wake, least(ack_wake_us(e), recount_wake_us(e)));
     wake = least(wake, least(handlers_wake_us(e), least(lead_wake_us(e), transfer_wake_us(e))));

@@ -2,12 +2,13 @@
  * alone; here is a snapshot, kept while it is asked for. */
 #include "engine_transfer.h"
 
-#define BATCH_POINTERS 2048u
-#define BATCH_ROWS     256u
-#define BATCH_RECORDS  256u
-#define BATCH_BYTES    (1024u * 1024) /* about: a batch ends with a whole hash */
-#define PIECE_BYTES    (256u * 1024)
-#define SNAPSHOT_US    30000000u /* kept so long after it was last asked for */
+#define BATCH_POINTERS  2048u
+#define BATCH_ROWS      128u
+#define BATCH_RECORDS   256u
+#define BATCH_BYTES_MAX (1024u * 1024)
+#define BATCH_PART      64u /* of the memory */
+#define PIECE_BYTES     (256u * 1024)
+#define SNAPSHOT_US     30000000u /* kept so long after it was last asked for */
 
 struct snapshot {
     uint64_t id;
@@ -74,6 +75,12 @@ void serve_freeze(struct engine *e, struct flush *f) {
 }
 
 /* ---- what a batch holds ---- */
+
+/* About: a batch ends with a whole hash. */
+static size_t batch_bytes(const struct engine *e) {
+    uint64_t part = e->cluster->memory_bytes_max / BATCH_PART;
+    return part < BATCH_BYTES_MAX ? (size_t)part : BATCH_BYTES_MAX;
+}
 
 static void put_pointers(struct slice group, struct buf *out) {
     uint64_t n = 0;
@@ -202,7 +209,7 @@ static struct place batch_of_changed(struct engine *e, const struct transfer_ser
     struct place end = {.end = more <= 0, .hash = next};
     struct reader r = reader_of(buf_slice_of(&page));
     while (next_group(&r, &g) && !e->updates.fatal) {
-        if (batch->n >= BATCH_BYTES && g.hash != last) {
+        if (batch->n >= batch_bytes(e) && g.hash != last) {
             end = (struct place){.hash = g.hash};
             break;
         }
@@ -217,6 +224,22 @@ static struct place batch_of_changed(struct engine *e, const struct transfer_ser
     return end;
 }
 
+/* The batch ends before the first hash at which its rows are this much. */
+static void shorten(struct slice rows, size_t bytes_max, struct place *end) {
+    struct reader r = reader_of(rows);
+    uint64_t last = 0;
+    for (size_t bytes = 0; r.p < r.end;) {
+        uint64_t hash = read_u64(&r);
+        if (bytes >= bytes_max && hash != last) {
+            if (end->end || hash < end->hash) *end = (struct place){.hash = hash};
+            return;
+        }
+        last = hash;
+        bytes += read_slice(&r).n;
+        bytes += read_slice(&r).n;
+    }
+}
+
 /* All rows that are there; those of which there are pointers alone come in the same order of hashes. */
 static struct place batch_of_all(struct engine *e, const struct transfer_served *s, struct place from, struct buf *batch) {
     struct buf rows = {0}, page = {0}, row = {0};
@@ -228,6 +251,7 @@ static struct place batch_of_all(struct engine *e, const struct transfer_served 
     struct place end = {.end = more_rows <= 0 && more <= 0, .hash = UINT64_MAX};
     if (more_rows > 0) end.hash = next_row;
     if (more > 0 && next_pointer < end.hash) end.hash = next_pointer;
+    shorten(buf_slice_of(&rows), batch_bytes(e), &end);
     struct reader r = reader_of(buf_slice_of(&rows)), p = reader_of(buf_slice_of(&page));
     for (struct slice none = {0}; r.p < r.end;) { /* first rows without pointers: their keys are not among those of the page */
         uint64_t hash = read_u64(&r);
@@ -302,7 +326,7 @@ static bool batch_of_journal(struct engine *e, const struct transfer_served *s, 
             buf_put(next, name.p, name.n);
             continue; /* of the row before */
         }
-        if (batch->n >= BATCH_BYTES) {
+        if (batch->n >= batch_bytes(e)) {
             more = true;
             break;
         }
