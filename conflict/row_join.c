@@ -78,15 +78,28 @@ static void join_below(const struct side *p, struct row *ret) {
     }
 }
 
+static bool knows_all_of(const struct side *s, const struct row *r) {
+    for (uint32_t i = 0; i < r->versions_count; i++)
+        if (!vv_covers(s->vv, r->versions[i].dot)) return false;
+    for (uint32_t i = 0; i < r->counters_count; i++)
+        if (vv_get(s->vv, r->counters[i].origin) < r->counters[i].n) return false;
+    return true;
+}
+
+/* Behind a barrier: whoever made a row of the later form knew all that there was of the earlier one. */
+static bool is_later_form(const struct side *p, const struct side *q) {
+    bool p_knows = knows_all_of(p, q->row), q_knows = knows_all_of(q, p->row);
+    return p_knows != q_knows ? p_knows : vv_includes(p->vv, q->vv);
+}
+
 void row_join(const struct row *p, const struct vv *p_vv, const struct row *q, const struct vv *q_vv, struct row *ret, const struct origins *t) {
     row_clear(ret);
     struct side a = {p, p_vv}, b = {q, q_vv};
     struct row nothing = {.form = p->form};
-    if (p->cells_count && q->cells_count && p->form != q->form) { /* behind a barrier: the form of whoever has seen more is the later one */
-        if (vv_includes(p_vv, q_vv))
-            b.row = &nothing;
-        else
-            a.row = &nothing;
+    struct vv nowhere = {0};
+    if (p->cells_count && q->cells_count && p->form != q->form) {
+        struct side unknown = {&nothing, &nowhere}; /* what the earlier form had is in the later one: that it lacks something says nothing */
+        *(is_later_form(&a, &b) ? &b : &a) = unknown;
     }
     ret->form = a.row->cells_count ? a.row->form : b.row->form;
     uint32_t i = 0, k = 0;
