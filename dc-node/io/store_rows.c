@@ -359,7 +359,7 @@ void store_rows_mark_log(struct rocks_store *s) {
     if (reach == s->log_marked) return;
     uint8_t value[8];
     put_u64_be(value, reach);
-    store_rows_put_own(s, MARK_LOG + 1, SLICE(value, sizeof value));
+    store_rows_put_own(s, &MARK_LOG[1], SLICE(value, sizeof value));
 }
 
 /* NULL, or RocksDB's message. */

@@ -86,7 +86,7 @@ struct rig *rig_open_absent(const char *shape, uint64_t seed, const char *absent
 }
 
 void rig_join(struct rig *r, const char *at, const char *node) {
-    char command[200];
+    char command[800];
     const struct cluster_node *n = &r->cluster.nodes[rig_node(r, node)];
     snprintf(command, sizeof command, "TRUCE.MEMBERS ADD %s %s:%u %s:%u", node, n->client_host, n->client_port, n->peer_host, n->peer_port);
     EXPECT(r, at, command, "+OK");

@@ -27,7 +27,7 @@ static void expect_stable(struct rig *r, bool all) {
 
 static void write_everywhere(struct rig *r) {
     for (uint32_t i = 0; i < r->cluster.nodes_count; i++) {
-        char command[64];
+        char command[128];
         snprintf(command, sizeof command, "SADD s %s", r->cluster.nodes[i].name);
         EXPECT(r, r->cluster.nodes[i].name, command, ":1");
     }

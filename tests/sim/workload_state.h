@@ -26,7 +26,7 @@ struct tally {
 
 /* A row that one DC alone writes, at `majority`, and reads linearizably. */
 struct linear_row {
-    char name[24];
+    char name[NAME_LEN_MAX + 20];
     bool counts;
     uint32_t key;
     struct linear_op *ops;
