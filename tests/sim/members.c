@@ -76,7 +76,7 @@ static void fill_cluster(struct cluster *c) {
 
 static void on_broken(void *arg, uint32_t node, const char *why) {
     struct trial *t = arg;
-    char text[300];
+    char text[250];
     snprintf(text, sizeof text, "%s: %.150s", t->cluster->nodes[node].name, why);
     failed(t, "a node stopped", text);
 }
