@@ -227,6 +227,21 @@ struct plan plan_elections(uint64_t seed) {
     return draw(seed, true);
 }
 
+/* Longer than the log, and nobody has it in memory: rows have to travel. */
+struct plan plan_long_cuts(uint64_t seed) {
+    struct plan plan = plan_draw(seed);
+    struct prng p;
+    prng_seed(&p, ~seed);
+    plan.cluster->log_bytes_max = range(&p, 1, 12) << 10;
+    plan.cluster->memory_bytes_max = range(&p, 64, 256) << 10;
+    plan.faults.cuts = plan.faults.kills = true;
+    plan.faults.length_us_max = range(&p, 3000000, 8000000);
+    plan.faults_us = range(&p, 10000000, 20000000);
+    plan.workload.think_us_max = (uint32_t)range(&p, 10000, 60000);
+    if (plan.workload.value_bytes_max > 200) plan.workload.value_bytes_max = 200;
+    return plan;
+}
+
 struct plan plan_calm(uint64_t seed, uint64_t length_us) {
     struct plan plan = {.seed = seed, .cluster = xcalloc(1, sizeof *plan.cluster), .faults_us = length_us, .settle_us = 60000000};
     struct cluster *c = plan.cluster;

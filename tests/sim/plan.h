@@ -21,6 +21,7 @@ struct plan {
 };
 
 struct plan plan_draw(uint64_t seed);
+struct plan plan_long_cuts(uint64_t seed); /* the same world, with little log and memory, and cuts that are longer */
 /* Likewise, of a world that is about elections; one in four is. */
 struct plan plan_elections(uint64_t seed);
 /* Without faults: three DCs of three nodes, and clients at each. */

@@ -36,12 +36,17 @@ static bool is_rare(const char *name) {
     return false;
 }
 
+/* These show where rows travel instead of events. */
+static bool is_of_transfers(const char *name) {
+    return strncmp(name, "TRANSFER_", 9) == 0 || strncmp(name, "POINTER", 7) == 0 || strcmp(name, "TRIM_EARLY") == 0;
+}
+
 static bool hunt(const char *name) {
     static struct run_result r;
     struct bug_planted bug = {0};
     if (!bug_by_name(name, &bug)) return false;
     for (uint64_t seed = 1; seed <= SEEDS_MAX; seed++) {
-        run_seed(seed, bug, NULL, &r);
+        (is_of_transfers(name) ? run_long_cuts : run_seed)(seed, bug, NULL, &r);
         if (!r.failure[0]) continue;
         printf("%-20s found with seed %4llu: %.100s\n", name, (unsigned long long)seed, r.failure);
         return true;

@@ -142,6 +142,11 @@ struct plan plan_for(uint64_t seed, struct bug_planted bug) {
     return bug.engine >= BUG_ACKS_OF_ANY_TERM && bug.engine <= BUG_VOTES_UNADMITTED ? plan_elections(seed) : plan_draw(seed);
 }
 
+void run_long_cuts(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
+    struct plan p = plan_long_cuts(seed);
+    run_plan(&p, bug, trace, ret);
+}
+
 void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
     struct plan p = plan_for(seed, bug);
     run_plan(&p, bug, trace, ret);

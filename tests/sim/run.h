@@ -19,5 +19,6 @@ void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct 
 /* Bugs of elections are looked for in worlds that are about elections. */
 struct plan plan_for(uint64_t seed, struct bug_planted bug);
 void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret);
+void run_long_cuts(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret); /* plan_long_cuts() */
 /* False: no such bug. Letters of either case. */
 bool bug_by_name(const char *name, struct bug_planted *ret);
