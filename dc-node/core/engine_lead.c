@@ -193,8 +193,10 @@ int lead_create(struct engine *e, struct buf *why) {
     if (e->returning) durable.admitted = bug(e, BUG_VOTES_UNADMITTED);
     if (bug(e, BUG_VOTES_FORGOTTEN)) durable.term = durable.vote = 0;
     e->leader = ELECTION_NOBODY;
-    for (uint32_t d = 0; d < e->cluster->dcs_count; d++) /* a guess, until heartbeats say it */
-        e->leaders[d] = d == e->self_dc ? ELECTION_NOBODY : cluster_first(e->cluster, d);
+    for (uint32_t d = 0; d < e->cluster->dcs_count; d++) { /* a guess, until heartbeats say it */
+        uint32_t first = d == e->self_dc ? NODES_MAX : cluster_first(e->cluster, d);
+        e->leaders[d] = first == NODES_MAX ? ELECTION_NOBODY : first;
+    }
     struct election_now now = now_of(e);
     e->election = (struct election){.send = send, .draw = by_chance, .arg = e};
     election_init(&e->election, e->cluster, e->self, &durable, &now);
