@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-static uint32_t dc_of(const struct history *h, uint32_t node) { return h->cluster ? h->cluster->nodes[node].dc : 0; }
-
 /* ---- terms ---- */
 
 void check_term(struct history *h, uint32_t node, uint64_t term) {
@@ -39,7 +37,7 @@ static void check_has_promised(struct history *h, uint32_t node, uint64_t term) 
     const struct h_elections *el = &h->elections;
     for (uint32_t i = 0; i < el->promises_count; i++) {
         const struct h_promise *p = &el->promises[i];
-        if (p->term >= term || p->dc != dc_of(h, node) || p->event->left || vv_covers(&h->nodes[node].vv, p->event->dot)) continue;
+        if (p->term >= term || p->dc != h_dc_of(h, node) || p->event->left || vv_covers(&h->nodes[node].vv, p->event->dot)) continue;
         history_fail(h, "I14", "node %u takes writes in term %llu, but lacks %s, which was acknowledged by a majority in term %llu", node,
                      (unsigned long long)term, h_dot(h, p->event->dot), (unsigned long long)p->term);
     }
@@ -49,12 +47,12 @@ void check_leads(struct history *h, uint32_t node, uint64_t term) {
     struct h_elections *el = &h->elections;
     for (uint32_t i = el->reigns_count; i-- > 0;) {
         const struct h_reign *r = &el->reigns[i];
-        if (r->term != term || r->dc != dc_of(h, node)) continue;
+        if (r->term != term || r->dc != h_dc_of(h, node)) continue;
         if (r->node != node) history_fail(h, "I13", "node %u leads in term %llu, in which node %u has led", node, (unsigned long long)term, r->node);
         return;
     }
     el->reigns = xrealloc(el->reigns, (el->reigns_count + 1) * sizeof *el->reigns);
-    el->reigns[el->reigns_count++] = (struct h_reign){node, dc_of(h, node), term};
+    el->reigns[el->reigns_count++] = (struct h_reign){node, h_dc_of(h, node), term};
     check_has_promised(h, node, term);
 }
 
@@ -62,24 +60,24 @@ void check_disk_lost(struct history *h, uint32_t node) {
     struct h_elections *el = &h->elections;
     uint64_t remembered = 0;
     for (uint32_t i = 0; i < h->nodes_count; i++)
-        if (dc_of(h, i) == dc_of(h, node) && h->nodes[i].term > remembered) remembered = h->nodes[i].term;
+        if (h_dc_of(h, i) == h_dc_of(h, node) && h->nodes[i].term > remembered) remembered = h->nodes[i].term;
     for (uint32_t i = el->reigns_count; i-- > 0;)
-        if (el->reigns[i].dc == dc_of(h, node) && el->reigns[i].term > remembered) el->reigns[i] = el->reigns[--el->reigns_count];
+        if (el->reigns[i].dc == h_dc_of(h, node) && el->reigns[i].term > remembered) el->reigns[i] = el->reigns[--el->reigns_count];
 }
 
 /* ---- acknowledgements ---- */
 
 static uint32_t majority_of(const struct history *h, uint32_t dc) {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < h->nodes_count; i++) count += dc_of(h, i) == dc;
+    for (uint32_t i = 0; i < h->nodes_count; i++) count += h_dc_of(h, i) == dc;
     return count / 2 + 1;
 }
 
 void check_majority(struct history *h, struct h_event *e, uint64_t term) {
     struct h_elections *el = &h->elections;
-    uint32_t dc = dc_of(h, e->node), have = 0;
+    uint32_t dc = h_dc_of(h, e->node), have = 0;
     for (uint32_t i = 0; i < h->nodes_count; i++)
-        have += dc_of(h, i) == dc && (vv_covers(&h->nodes[i].made, e->dot) || vv_covers(&h->nodes[i].had, e->dot));
+        have += h_dc_of(h, i) == dc && (vv_covers(&h->nodes[i].made, e->dot) || vv_covers(&h->nodes[i].had, e->dot));
     if (have < majority_of(h, dc))
         history_fail(h, "I14", "%s was acknowledged by a majority, but %u nodes of its datacenter have had it on disk", h_dot(h, e->dot), have);
     if (el->promises_count == el->promises_cap) {

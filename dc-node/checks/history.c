@@ -349,17 +349,15 @@ void history_backed_up(struct history *h, uint32_t node, uint32_t backup) {
     vv_join(&b->latest, &h->nodes[node].joining);
 }
 
-static uint32_t dc_of(const struct history *h, uint32_t node) { return h->cluster ? h->cluster->nodes[node].dc : 0; }
-
 static bool is_on_a_disk(const struct history *h, struct dot d, uint32_t dc) {
     for (uint32_t i = 0; i < h->nodes_count; i++)
-        if ((dc == UINT32_MAX || dc_of(h, i) == dc) && vv_covers(&h->nodes[i].made, d)) return true;
+        if ((dc == UINT32_MAX || h_dc_of(h, i) == dc) && vv_covers(&h->nodes[i].made, d)) return true;
     return false;
 }
 
 static void note_loss(const struct history *h, struct h_event *e) {
     if (!is_on_a_disk(h, e->dot, UINT32_MAX)) e->gone = true;
-    if (!is_on_a_disk(h, e->dot, dc_of(h, e->node))) e->left = true;
+    if (!is_on_a_disk(h, e->dot, h_dc_of(h, e->node))) e->left = true;
 }
 
 void history_replaced(struct history *h, uint32_t node, uint32_t backup) {

@@ -196,6 +196,7 @@ void history_started(struct history *h, uint32_t node, const struct vv *vv, cons
 void history_joining(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t);
 void history_joined(struct history *h, uint32_t node, const struct vv *vv, const struct origins *t);
 void history_stopped(struct history *h, uint32_t node);
+static inline uint32_t h_dc_of(const struct history *h, uint32_t node) { return h->cluster ? h->cluster->nodes[node].dc : 0; }
 /* The node's disk was copied, under that number. */
 void history_backed_up(struct history *h, uint32_t node, uint32_t backup);
 /* Its disk is that copy now; 0: it is empty. What no other disk holds is gone, and nobody promises it any more. */

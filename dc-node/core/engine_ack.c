@@ -77,8 +77,6 @@ static bool round_is_due(const struct engine *e) {
 
 /* ---- what a command asks for ---- */
 
-static uint32_t strictness(const struct ack *a) { return a->level; }
-
 /* The strictest of the tables that it has written. */
 static struct ack ack_of(struct engine *e, const struct session *s) {
     struct ack ack = s->ack;
@@ -87,7 +85,7 @@ static struct ack ack_of(struct engine *e, const struct session *s) {
         bool first = true;
         for (uint32_t i = 0; e->cluster->tables_ack && i < e->txn.rows_count; i++) {
             const struct ack *t = cluster_ack_of(e->cluster, buf_slice_of(&e->txn.rows[i].key));
-            if (first || strictness(t) > strictness(&ack)) ack.level = t->level;
+            if (first || t->level > ack.level) ack.level = t->level;
             ack.dcs = first || t->dcs > ack.dcs ? t->dcs : ack.dcs;
             first = false;
         }

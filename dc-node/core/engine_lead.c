@@ -82,8 +82,6 @@ static bool lacks_promise(const struct engine *e) { return election_leads(&e->el
 
 #define ALONE_AFTER_US 3000000u /* without a leader for so long */
 
-bool lead_writes_alone(const struct engine *e) { return e->alone; }
-
 /* A node of a leaderless DC always does; one that finds no majority, where the cluster file says so. */
 static void look_whether_alone(struct engine *e) {
     bool was = e->alone, leaderless = e->cluster->dcs[e->self_dc].leaderless;

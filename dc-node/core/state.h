@@ -652,7 +652,6 @@ void requests_deposed(struct engine *e);                      /* this node leads
 void requests_lead(struct engine *e);                         /* it takes writes from now on */
 void forward_leader_gone(struct engine *e, uint32_t leader);
 void lead_ask_round(struct engine *e);
-bool lead_writes_alone(const struct engine *e); /* a leaderless DC, or minority_writes: clients are served here, without a leader */
 
 /* ---- engine_members.c: members.h ---- */
 /* Another node that has a part in this cluster: one that is not absent, and not removed. */
