@@ -215,7 +215,10 @@ static struct plan draw(uint64_t seed, bool elections) {
     if (plan.workload.linear_mostly) plan.faults_us = range(&p, 3000000, 8000000); /* much happens in them */
     plan.settle_us = 60000000;
     plan.restart_all = one_in(&p, 3);
-    if (one_in(&p, 2)) plan.cluster->log_bytes_max = range(&p, 4, 256) << (one_in(&p, 2) ? 8 : 10);
+    if (one_in(&p, 2)) {
+        uint64_t units = range(&p, 4, 256);
+        plan.cluster->log_bytes_max = units << (one_in(&p, 2) ? 8 : 10);
+    }
     draw_ways(&p, plan.cluster);
     return plan;
 }
