@@ -260,6 +260,7 @@ static void put_voted(const struct message *m, const struct origins *t, struct b
     buf_varint(out, m->voted.term);
     buf_u8(out, m->voted.pre != 0);
     buf_u8(out, m->voted.granted != 0);
+    buf_u8(out, m->voted.admitted != 0);
     buf_varint(out, m->voted.promised_ms);
     vv_encode(&m->voted.vv, t, out);
 }
@@ -268,6 +269,7 @@ static void read_voted(struct reader *r, struct origins *t, struct message *m) {
     m->voted.term = read_varint(r);
     m->voted.pre = read_flag(r);
     m->voted.granted = read_flag(r);
+    m->voted.admitted = read_flag(r);
     m->voted.promised_ms = read_varint(r);
     vv_decode(r, t, &m->voted.vv);
 }

@@ -185,9 +185,9 @@ struct message {
             uint8_t admitted, dc_has_written; /* topology/election.h: of the sender */
         } vote;
         struct {
-            uint64_t term; /* that was asked for, where it is granted; else the sender's */
-            uint8_t pre, granted;
-            uint64_t promised_ms; /* the most that the sender has promised any leader */
+            uint64_t term;                  /* that was asked for, where it is granted; else the sender's */
+            uint8_t pre, granted, admitted; /* admitted: as in vote */
+            uint64_t promised_ms;           /* the most that the sender has promised any leader */
             struct vv vv;
         } voted;
         struct {

@@ -117,10 +117,19 @@ static void lead(struct election *e, const struct election_now *now) {
     become_ready(e, now);
 }
 
-static bool granted_by_quorum(const struct election *e) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) n += e->is_member[i] && e->granted[i];
-    return n >= e->quorum;
+/* By a majority of those that remember what they have voted for, or by everybody: a node whose disk is new may have had another one. */
+static bool granted_by_enough(const struct election *e) {
+    uint32_t all = 0, admitted = 0;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        all += e->is_member[i] && e->granted[i] != NOT_GRANTED;
+        admitted += e->is_member[i] && e->granted[i] == GRANTED;
+    }
+    return admitted >= e->quorum || all == e->count;
+}
+
+static void ask_oneself(struct election *e) {
+    memset(e->granted, 0, sizeof e->granted);
+    e->granted[e->self] = e->durable.admitted ? GRANTED : GRANTED_UNADMITTED;
 }
 
 static void raise_floor(struct election *e, uint64_t promised_ms, const struct election_now *now) {
@@ -135,14 +144,13 @@ static void try_(struct election *e, bool takes_over, const struct election_now 
     e->role = ELECTION_CANDIDATE;
     e->leader = ELECTION_NOBODY;
     e->ready = false;
-    memset(e->granted, 0, sizeof e->granted);
-    e->granted[e->self] = true;
+    ask_oneself(e);
     vv_clear(&e->need);
     promise(e, now);
     e->floor_ms = 0;
     if (e->quorum > 1) raise_floor(e, e->promised_ms, now);
     ask_soon(e, now);
-    if (granted_by_quorum(e))
+    if (granted_by_enough(e))
         lead(e, now);
     else
         ask_all(e, false, takes_over, now);
@@ -151,11 +159,10 @@ static void try_(struct election *e, bool takes_over, const struct election_now 
 static void ask(struct election *e, const struct election_now *now) {
     e->role = ELECTION_ASKING;
     e->leader = ELECTION_NOBODY;
-    memset(e->granted, 0, sizeof e->granted);
-    e->granted[e->self] = true;
+    ask_oneself(e);
     ask_soon(e, now);
     e->asked++;
-    if (granted_by_quorum(e))
+    if (granted_by_enough(e))
         try_(e, false, now);
     else
         ask_all(e, true, false, now);
@@ -201,7 +208,7 @@ void election_set_members(struct election *e, const bool *is_member, const struc
     }
     e->quorum = e->count / 2 + 1;
     /* Its voters may have told a candidate of others who vote too: then it is they whom it needs. */
-    bool elected = e->role != ELECTION_LEADER || e->ready || granted_by_quorum(e);
+    bool elected = e->role != ELECTION_LEADER || e->ready || granted_by_enough(e);
     if ((!e->is_member[e->self] && e->role != ELECTION_FOLLOWER) || !elected) follow(e, ELECTION_NOBODY, now);
     if (e->count == 1 && e->is_member[e->self] && e->role != ELECTION_LEADER) try_(e, false, now);
 }
@@ -235,7 +242,7 @@ void election_tick(struct election *e, const struct election_now *now) {
 uint64_t election_wake_us(const struct election *e) { return e->role == ELECTION_LEADER ? UINT64_MAX : e->deadline_us; }
 
 void election_lost(struct election *e, uint32_t peer, const struct election_now *now) {
-    e->granted[peer] = false;
+    e->granted[peer] = NOT_GRANTED;
     if (peer != e->leader || e->role != ELECTION_FOLLOWER) return;
     e->leader = ELECTION_NOBODY;
     e->leader_heard_us = 0;
@@ -255,6 +262,7 @@ static void answer_vote(struct election *e, uint32_t to, uint64_t term, bool pre
     m.voted.term = term;
     m.voted.pre = pre;
     m.voted.granted = granted;
+    m.voted.admitted = e->durable.admitted;
     promise(e, now);
     m.voted.promised_ms = e->promised_ms;
     m.voted.vv = *now->vv; /* borrowed for the call */
@@ -275,7 +283,6 @@ static void take_vote(struct election *e, uint32_t from, const struct message *m
     bool granted = m->vote.term == e->durable.term && (e->durable.vote == 0 || e->durable.vote == number_of(e, from));
     if (granted && e->durable.vote == 0) {
         e->durable.vote = number_of(e, from);
-        e->durable.admitted = true;
         e->dirty = true;
         wait_anew(e, now);
     }
@@ -290,12 +297,12 @@ static void take_voted(struct election *e, uint32_t from, const struct message *
     }
     if (e->role != (pre ? ELECTION_ASKING : ELECTION_CANDIDATE) || m->voted.term != e->durable.term + pre) return;
     if (now->mono_us > e->deadline_us) return; /* so a vote that its giver has lost with its disk does not count for long */
-    e->granted[from] = true;
+    e->granted[from] = m->voted.admitted ? GRANTED : GRANTED_UNADMITTED;
     if (!pre) {
         vv_join(&e->need, &m->voted.vv);
         raise_floor(e, m->voted.promised_ms, now);
     }
-    if (!granted_by_quorum(e)) return;
+    if (!granted_by_enough(e)) return;
     if (pre)
         try_(e, false, now);
     else

@@ -52,7 +52,7 @@ struct election {
     uint32_t asked;           /* so often, since there was a leader */
     uint64_t promised_ms;     /* the most that was ever promised by this node */
     /* leading, or trying to */
-    bool granted[NODES_MAX];
+    enum { NOT_GRANTED, GRANTED_UNADMITTED, GRANTED } granted[NODES_MAX];
     struct vv need;
     uint64_t floor_ms; /* stamps start above */
     bool ready;
@@ -74,8 +74,8 @@ struct election_now {
     bool dc_has_written; /* events of this DC are known here: it has had a leader before */
 };
 
-/* `durable` as it was read, or all zero. A DC of one node leads at once. A node without a record votes in a DC that is as new as it is, and nowhere
- * else: it may be one whose disk was lost, and what it has voted and acknowledged is forgotten with it. */
+/* `durable` as it was read, or all zero. A DC of one node leads at once. A node without a record may be one whose disk was lost, and what it has
+ * voted and acknowledged is forgotten with it: it votes in a DC that is as new as it is, and its vote counts where everybody's does. */
 void election_init(struct election *e, const struct cluster *c, uint32_t self, const struct election_durable *durable,
                    const struct election_now *now);
 void election_finish(struct election *e);

@@ -96,7 +96,7 @@ void onlooker_persisted(void *onlooker, uint32_t node, const struct commit *c) {
     stop_if_failed(l);
 }
 
-/* Of what it says to its DC, what binds it: terms and votes. */
+/* Of what it says to its DC, what binds it: terms and votes; those of a node that may have voted before its disk was lost count for little. */
 void onlooker_sends(void *onlooker, uint32_t node, uint32_t peer, struct slice frame) {
     struct onlooker *l = onlooker;
     struct message m;
@@ -105,8 +105,8 @@ void onlooker_sends(void *onlooker, uint32_t node, uint32_t peer, struct slice f
     if (frame.n < FRAME_OVERHEAD || (frame.p[FRAME_TYPE_AT] != MESSAGE_VOTE && frame.p[FRAME_TYPE_AT] != MESSAGE_VOTED)) return;
     struct origins *t = origins_create();
     if (message_decode(frame, t, &m, &size, &why) == FRAME_OK) {
-        if (m.type == MESSAGE_VOTE && !m.vote.pre) check_vote(l->history, node, m.vote.term, node);
-        if (m.type == MESSAGE_VOTED && !m.voted.pre && m.voted.granted) check_vote(l->history, node, m.voted.term, peer);
+        if (m.type == MESSAGE_VOTE && !m.vote.pre && m.vote.admitted) check_vote(l->history, node, m.vote.term, node);
+        if (m.type == MESSAGE_VOTED && !m.voted.pre && m.voted.granted && m.voted.admitted) check_vote(l->history, node, m.voted.term, peer);
         message_finish(&m);
     }
     origins_destroy(t);

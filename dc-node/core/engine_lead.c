@@ -38,20 +38,9 @@ uint64_t engine_term(const struct engine *e) { return e->election.durable.term; 
 /* It hands over: writes wait meanwhile. */
 static bool hands_over(const struct engine *e) { return e->now.mono_us < e->hands_until_us; }
 
-#define FOUNDING_US 2000000u
-
-/* A new datacenter begins to write when all its nodes take part in votes, or after a while: who comes later has to hear from more of them first. */
-static bool waits_for_others(const struct engine *e) {
-    if (e->now.mono_us - e->started.mono_us >= FOUNDING_US || dc_has_written(e)) return false;
-    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
-        if (i != e->self && e->election.is_member[i] && e->links[i].acked_term != e->election.durable.term) return true;
-    return false;
-}
-
 bool engine_leads(const struct engine *e) {
     if (!election_leads(&e->election) || hands_over(e) || e->returning || e->folding) return false;
     if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless || bug(e, BUG_STAMPS_UNPROMISED)) return true;
-    if (waits_for_others(e)) return false;
     struct election_now now = now_of(e);
     return stamp_ms(e->clock.last + 1) <= election_ceiling_ms(&e->election, &now);
 }
@@ -77,6 +66,13 @@ void lead_ask_round(struct engine *e) {
 }
 
 static bool lacks_promise(const struct engine *e) { return election_leads(&e->election) && !e->returning && !engine_leads(e); }
+
+uint32_t lead_waits_for(const struct engine *e) {
+    if (e->election.durable.admitted || dc_has_written(e)) return ELECTION_NOBODY;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
+        if (i != e->self && e->election.is_member[i] && !link_reachable(e, i)) return i;
+    return ELECTION_NOBODY;
+}
 
 /* ---- writing without a majority ---- */
 

@@ -191,6 +191,12 @@ static bool writes_now(const struct session *s, const struct command *cmd, const
     return writes && !s->multi_failed && strcmp(cmd->name, "exec") == 0;
 }
 
+/* Only a leader that has what its predecessors acknowledged may carry it out. */
+static bool needs_lead(const struct engine *e, const struct session *s, const struct command *cmd, const struct slice *argv, uint32_t argc) {
+    bool reads = s->multi ? strcmp(cmd->name, "exec") == 0 : (cmd->flags & CMD_READ) != 0;
+    return (reads && s->read_level == READ_LINEARIZABLE) || (e->room == ROOM_ENOUGH && writes_now(s, cmd, argv, argc));
+}
+
 /* Where it runs: here, at the DC's leader, or at that of its home. False: it was refused. */
 static bool find_place(struct engine *e, struct session_entry *se, const struct command *cmd, const struct slice *argv, uint32_t argc,
                        uint32_t *ret_to) {
@@ -219,8 +225,7 @@ static void run(struct engine *e, struct session_entry *se, const struct slice *
     uint32_t to;
     if (s->remote ? home_refuses(e, se, cmd, argv, argc) : !find_place(e, se, cmd, argv, argc, &to)) return;
     if (!s->remote && forward_request(e, se, to, cmd, argv, argc)) return;
-    if (e->is_leader && !e->alone && !s->remote && e->room == ROOM_ENOUGH && writes_now(s, cmd, argv, argc) &&
-        !engine_leads(e)) { /* elected, but not yet ready */
+    if (e->is_leader && !e->alone && !s->remote && needs_lead(e, s, cmd, argv, argc) && !engine_leads(e)) { /* elected, but not yet ready */
         if (forward_wait(e, se, argv, argc)) return;
         struct reply reply = reply_to(se);
         forward_no_leader(e, &reply);

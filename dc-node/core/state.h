@@ -652,6 +652,7 @@ void requests_deposed(struct engine *e);                      /* this node leads
 void requests_lead(struct engine *e);                         /* it takes writes from now on */
 void forward_leader_gone(struct engine *e, uint32_t leader);
 void lead_ask_round(struct engine *e);
+uint32_t lead_waits_for(const struct engine *e); /* a node that is missing for the first election of a new DC; ELECTION_NOBODY */
 
 /* ---- engine_members.c: members.h ---- */
 /* Another node that has a part in this cluster: one that is not absent, and not removed. */

@@ -189,5 +189,6 @@ void sim_handlers_ask(struct world *w, uint32_t node, const struct handler_run *
     f->n = out.n;
     if (out.n > 0) memcpy(f->bytes, out.p, out.n);
     buf_finish(&out);
+    w->nodes[node].handlers_running++;
     world_schedule(w, w->now_us + us, (struct happening){.kind = HAPPENS_HANDLED, .a = node, .b = w->nodes[node].run, .x = run->id, .p = f});
 }

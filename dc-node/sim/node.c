@@ -267,6 +267,7 @@ void node_flushed(struct world *w, struct node *n) {
 }
 
 void node_handled(struct world *w, struct node *n, uint64_t handler_run, struct frame *f) {
+    n->handlers_running--;
     node_input(w, n, (struct waiting_input){.type = INPUT_HANDLED, .session = handler_run, .frame = f});
 }
 
@@ -299,6 +300,7 @@ bool world_start(struct world *w, uint32_t node) {
     }
     n->run++;
     n->told_room = ROOM_ENOUGH;
+    n->handlers_running = 0;
     sim_store_sync(n->store); /* RocksDB writes out what it recovers when it opens */
     uint64_t uptime = world_draw(&w->entropy, 1000000);
     n->boot_us = w->now_us - (uptime < w->now_us ? uptime : w->now_us);

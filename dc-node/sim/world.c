@@ -141,7 +141,7 @@ static bool all_agree(struct world *w) {
     for (uint32_t i = 0; i < w->nodes_count; i++) {
         if (!world_takes_part(w, i)) continue;
         struct engine *e = world_engine(w, i);
-        if (!e || world_paused(w, i) || engine_returning(e)) return false;
+        if (!e || world_paused(w, i) || engine_returning(e) || w->nodes[i].handlers_running > 0) return false;
         uint64_t hash = vv_hash(engine_vv(e), engine_origins(e));
         if (!any) first = hash;
         any = true;

@@ -32,6 +32,7 @@ struct node {
     enum disk_room room, told_room;
     uint64_t boot_us; /* world time at which its monotonic clock showed 0 */
     uint64_t wake_at; /* a WAKE is under way for then; 0: none */
+    uint32_t handlers_running;
 
     /* carrying out updates */
     bool carry_due, busy;

@@ -3,6 +3,17 @@
 /* Leaders: who leads, handing over, datacenters without one. */
 TestSuite(lead);
 
+Test(lead, first_election, .description = "A new datacenter begins when all its nodes have been heard, and says whom it waits for") {
+    struct rig *r = rig_open_down("us:3 eu:1", "us-2");
+    EXPECT(r, "us-1", "SET a 1",
+           "-NOLEADER us is new, and its first leader is elected by all its nodes, but us-2 cannot be reached: nothing was written");
+    world_start(r->w, rig_node(r, "us-2"));
+    EXPECT(r, "us-1", "SET a 1", "+OK");
+    world_kill(r->w, rig_node(r, "us-2"), CRASH_MACHINE);
+    EXPECT(r, "us-3", "SET a 2", "+OK");
+    rig_close(r);
+}
+
 Test(lead, hands_over, .description = "Leadership moves where it is told to, and clients notice nothing") {
     struct rig *r = rig_open("us:3 eu:1");
     char command[32], want[32];

@@ -53,7 +53,7 @@ static void set_absent(struct cluster *c, const char *names) {
         }
 }
 
-static struct rig *open_rig(const char *shape, uint64_t seed, const char *without_handlers, const char *absent) {
+static struct rig *open_rig(const char *shape, uint64_t seed, const char *without_handlers, const char *absent, const char *down) {
     struct rig *r = xcalloc(1, sizeof *r);
     parse_shape(r, shape);
     set_absent(&r->cluster, absent);
@@ -62,7 +62,7 @@ static struct rig *open_rig(const char *shape, uint64_t seed, const char *withou
     if (without_handlers) o.without_handlers[rig_node(r, without_handlers)] = true;
     r->w = world_create(&o, &(struct world_watcher){.arg = r, .broken = on_broken, .applied = on_applied});
     for (uint32_t i = 0; i < r->cluster.nodes_count; i++) {
-        if (r->cluster.nodes[i].standing != STANDING_ABSENT) world_start(r->w, i);
+        if (r->cluster.nodes[i].standing != STANDING_ABSENT && strcmp(r->cluster.nodes[i].name, down) != 0) world_start(r->w, i);
         r->clients[i] = world_client(r->w, i);
     }
     rig_run(r, SECONDS(1));
@@ -70,19 +70,23 @@ static struct rig *open_rig(const char *shape, uint64_t seed, const char *withou
 }
 
 struct rig *rig_open_seeded(const char *shape, uint64_t seed) {
-    return open_rig(shape, seed, NULL, "");
+    return open_rig(shape, seed, NULL, "", "");
 }
 
 struct rig *rig_open(const char *shape) {
-    return open_rig(shape, 1, NULL, "");
+    return open_rig(shape, 1, NULL, "", "");
 }
 
 struct rig *rig_open_without_handlers(const char *shape, const char *node) {
-    return open_rig(shape, 1, node, "");
+    return open_rig(shape, 1, node, "", "");
+}
+
+struct rig *rig_open_down(const char *shape, const char *node) {
+    return open_rig(shape, 1, NULL, "", node);
 }
 
 struct rig *rig_open_absent(const char *shape, uint64_t seed, const char *absent) {
-    return open_rig(shape, seed, NULL, absent);
+    return open_rig(shape, seed, NULL, absent, "");
 }
 
 void rig_join(struct rig *r, const char *at, const char *node) {

@@ -29,6 +29,7 @@ struct rig *rig_open(const char *shape);
 struct rig *rig_open_seeded(const char *shape, uint64_t seed);
 /* Where a table has handlers, nodes have the simulated ones (dc-node/sim/handlers.h): but this one. */
 struct rig *rig_open_without_handlers(const char *shape, const char *node);
+struct rig *rig_open_down(const char *shape, const char *node); /* that node does not run yet */
 /* Without these nodes, names with spaces between: rig_join() adds one. */
 struct rig *rig_open_absent(const char *shape, uint64_t seed, const char *absent);
 /* Adds a node at another one and starts it; a member it becomes later. */

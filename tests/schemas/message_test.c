@@ -19,7 +19,7 @@ static const char *const golden[] = {
     "31000000 04 07  0200000000000000ac020103000402ac0202010275730111000000000000000a0347455400016b",
     "21000000 04 08  ac020101020275730111000000000000000d2b4f4b0d0a",
     "10000000 04 09  ac0201010101",
-    "22000000 04 0a  ac02010180d095ffbc31010265750222000000000000000c",
+    "23000000 04 0a  ac0201010180d095ffbc31010265750222000000000000000c",
     "0c000000 04 0b  ac02",
     [MESSAGE_ROW_ASK - 1] = ("38000000 04 0c  0807060504030201 07 0200000000000000 0300000000000000  01  02 6575 02 2200000000000000 0e  "
                              "02 01 6b 03 726f77"),
@@ -123,6 +123,7 @@ static struct message message_of(enum message_type type, struct origins *t) {
         m.voted.term = 300;
         m.voted.pre = 1;
         m.voted.granted = 1;
+        m.voted.admitted = 1;
         m.voted.promised_ms = 1700000000000;
         vv_set(&m.voted.vv, eu, 12);
         break;

@@ -159,6 +159,7 @@ static void pass(struct town *t, uint64_t ms) {
             if (!t->up[i]) continue;
             struct election_now now = now_of(t, i);
             election_tick(&t->e[i], &now);
+            if (t->e[i].leader != ELECTION_NOBODY && !t->has_written) election_admit(&t->e[i], true); /* as its owner does */
             check(t, i);
             if (t->ms >= t->beat_ms[i]) beat(t, i);
             carry_out(t, i, false);
@@ -248,6 +249,29 @@ Test(election, hands_over, .description = "Whoever is asked to take over is elec
     carry_out(t, other, false);
     pass(t, 500);
     cr_assert_eq((uint32_t)ready_leader(t), other);
+    town_finish(t);
+}
+
+Test(election, first_leader, .description = "The first leader is elected by all nodes, and a vote that was lost with a disk elects nobody") {
+    struct town *t = town(3, 11);
+    for (uint32_t i = 0; i < 3; i++) t->cut[i][1] = t->cut[1][i] = i != 1;
+    pass(t, 10000);
+    cr_assert_eq(ready_leader(t), -1);
+    memset(t->cut, 0, sizeof t->cut);
+    pass(t, 5000);
+    int leader = ready_leader(t);
+    cr_assert(leader >= 0);
+    uint32_t wiped = ((uint32_t)leader + 1) % 3, other = ((uint32_t)leader + 2) % 3;
+    for (uint32_t i = 0; i < 3; i++) cr_assert(t->e[i].durable.admitted);
+    for (uint32_t i = 0; i < 3; i++) t->cut[i][leader] = t->cut[leader][i] = (int)i != leader;
+    t->disk[wiped] = (struct election_durable){0};
+    start(t, wiped);
+    pass(t, 10000);
+    cr_assert_eq(ready_leader(t), -1);
+    memset(t->cut, 0, sizeof t->cut);
+    pass(t, 5000);
+    cr_assert(ready_leader(t) >= 0);
+    cr_assert(t->e[wiped].durable.admitted && t->e[other].durable.admitted);
     town_finish(t);
 }
 
