@@ -211,7 +211,9 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(VOTES_FORGOTTEN, 34, "terms and votes are gone after a restart")                                                                               \
     X(VOTES_TWICE, 35, "a node votes for everybody who asks in a term")                                                                              \
     X(STAMPS_UNPROMISED, 36, "a leader uses stamps that nobody has promised it, and does not begin above those of others")                           \
-    X(VOTES_UNADMITTED, 37, "a node that has lost its disk votes and acknowledges at once")
+    X(VOTES_UNADMITTED, 37, "a node that has lost its disk votes and acknowledges at once")                                                          \
+    X(ROUND_OF_TERM, 38, "a round asks whether a majority is in the leader's term, not whether it has what is read")                                 \
+    X(ADMITTED_BY_ANY, 39, "whoever leads admits a node that has lost its disk")
 /* Those of members, which show only where members change (tests/sim/members.c). */
 #define MEMBER_BUGS(X) X(UNHEARD_UNCOUNTED, 60, "a node that has not reported yet does not count for what is stable")
 enum planted_bug {

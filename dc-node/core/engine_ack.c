@@ -67,7 +67,7 @@ static void look_at_round(struct engine *e) {
     uint32_t n = 1;
     if (e->round_confirmed >= e->round) return;
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
-        n += counts(e, i) && e->links[i].round_answered >= e->round && vv_includes(&e->links[i].acked, &e->round_vv);
+        n += counts(e, i) && e->links[i].round_answered >= e->round && (vv_includes(&e->links[i].acked, &e->round_vv) || bug(e, BUG_ROUND_OF_TERM));
     if (n >= e->election.quorum) e->round_confirmed = e->round;
 }
 

@@ -93,7 +93,7 @@ static void done(struct world *w, uint32_t client, struct slice reply) {
     struct request *r = c->requests;
     c->requests = r->next;
     if (!c->requests) c->requests_end = &c->requests;
-    struct reply_info info = {c->node, client, r->invoked_us, w->now_us, reply};
+    struct reply_info info = {c->node, client, r->invoked_us, w->now_us, reply, r->taken};
     if (r->watcher.done) r->watcher.done(r->watcher.arg, &info);
     free(r);
 }

@@ -131,7 +131,8 @@ void world_tear(struct world *w, uint32_t a, uint32_t b);
 struct reply_info {
     uint32_t node, client;
     uint64_t invoked_us, returned_us;
-    struct slice reply; /* one whole RESP reply; n == 0: none came, the outcome is not known */
+    struct slice reply; /* one whole RESP reply; n == 0: none came, the outcome is not known to the client */
+    bool taken;         /* the node has seen it: without an answer it may have happened, or may happen still; else it never does */
 };
 struct request_watcher {
     void (*taken)(void *arg, uint32_t node);                /* the engine was stepped with the request; may be NULL */

@@ -8,7 +8,7 @@ static bool says(const struct command *c, const char *name) { return slice_is(wo
 
 enum outcome outcome_of(const struct command *c) {
     struct slice r = buf_slice_of(&c->reply);
-    if (!c->returned) return OUTCOME_UNKNOWN;
+    if (!c->returned) return c->taken ? OUTCOME_UNKNOWN : OUTCOME_FAILED; /* the node has never seen it */
     if (r.n > 14 && memcmp(r.p, "-INDETERMINATE", 14) == 0) return OUTCOME_UNKNOWN;
     if (r.p[0] == '-') return OUTCOME_FAILED;
     return OUTCOME_OK;

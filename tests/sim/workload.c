@@ -33,6 +33,7 @@ static void on_done(void *arg, const struct reply_info *info) {
     buf_clear(&c->reply);
     buf_put(&c->reply, info->reply.p, info->reply.n);
     c->returned = info->reply.n > 0;
+    c->taken = info->taken;
     c->called_us = info->invoked_us;
     c->answered_us = info->returned_us;
     if (++c->agent->returned == c->agent->count) finish(c->agent);

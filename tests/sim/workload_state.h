@@ -40,7 +40,7 @@ struct command {
     struct buf bytes; /* of its words */
     uint32_t ends[WORDS_MAX], words;
     struct buf reply;
-    bool returned;
+    bool returned, taken;
     enum { CHECK_NOTHING, CHECK_ROW, CHECK_KEYS } check;
     struct h_read read; /* ROW */
     struct h_keys keys; /* KEYS */
