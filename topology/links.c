@@ -40,15 +40,26 @@ bool link_heard(const struct link *l, uint64_t now_us) {
     return l->connected && l->heard_us && now_us - l->heard_us < LINK_SILENT_US && l->unheard_ms < LINK_SILENT_US / 1000;
 }
 
-/* A leader of another DC that can be reached and has more of `dc`: the one with the least index, so that the choice stands still. */
+/* How good a source of `dc` a peer is, 0: none. Who is subscribed to stays so while it is the only one (`keeps`), also when it has no more for the
+ * moment; not for long where another one has: it may be waiting for this node. */
+static int worth(const struct plan_input *in, uint32_t peer, uint32_t dc, bool keeps) {
+    const struct link *l = &in->links[peer];
+    if (!link_heard(l, in->now_us)) return 0;
+    bool kept = keeps && (l->scope & (UINT32_C(1) << dc)), is_new = in->now_us - l->subscribed_us < SUBSCRIBE_RETRY_US;
+    if ((kept && is_new) || in->has_more(in->arg, peer, dc)) return 2;
+    return kept;
+}
+
+/* A leader of another DC: of equals the one with the least index, so that the choice stands still. */
 static int relay_for(const struct plan_input *in, uint32_t dc, uint32_t own_dc) {
+    int found = -1, best = 0;
     for (uint32_t other = 0; other < in->cluster->dcs_count; other++) {
         uint32_t peer = in->leaders[other];
-        if (other == dc || other == own_dc || peer == LEADER_NONE || !link_heard(&in->links[peer], in->now_us)) continue;
-        if (in->links[peer].scope & (UINT32_C(1) << dc)) return (int)peer; /* it relays already */
-        if (in->has_more(in->arg, peer, dc)) return (int)peer;
+        if (other == dc || other == own_dc || peer == LEADER_NONE) continue;
+        int w = worth(in, peer, dc, true);
+        if (w > best) found = (int)peer, best = w;
     }
-    return -1;
+    return found;
 }
 
 static bool is_reachable(const struct plan_input *in, uint32_t leader) {
@@ -64,22 +75,15 @@ static bool may_ask(const struct plan_input *in, uint32_t node, uint32_t dc) {
     return in->cluster->topology == TOPOLOGY_ALL && its_dc == dc && !is_reachable(in, in->leaders[dc]); /* else ways_want() has asked it */
 }
 
-/* Does it, or did it just now? What is subscribed to stays so, where no leader will give it. */
-static bool holds(const struct plan_input *in, uint32_t node, uint32_t dc) {
-    if (in->has_more(in->arg, node, dc)) return true;
-    return !is_reachable(in, in->leaders[dc]) && (in->links[node].scope & (UINT32_C(1) << dc));
-}
-
-/* Nodes of its own DC come first. */
+/* Where no leader gives it. Of equals a node of the own DC. */
 static void want_from_holders(const struct plan_input *in, uint32_t *want) {
-    uint32_t own_dc = in->cluster->nodes[in->self].dc;
     for (uint32_t dc = 0; dc < in->cluster->dcs_count; dc++) {
-        int found = -1;
+        int found = -1, best = 0;
         for (uint32_t i = 0; i < in->cluster->nodes_count; i++) {
-            bool near = in->cluster->nodes[i].dc == own_dc;
-            if (i == in->self || !may_ask(in, i, dc) || !link_heard(&in->links[i], in->now_us) || !holds(in, i, dc)) continue;
-            if (near || found < 0) found = (int)i;
-            if (near) break;
+            if (i == in->self || !may_ask(in, i, dc)) continue;
+            bool near = in->cluster->nodes[i].dc == in->cluster->nodes[in->self].dc;
+            int w = worth(in, i, dc, !is_reachable(in, in->leaders[dc]));
+            if (w && 2 * w + near > best) found = (int)i, best = 2 * w + near;
         }
         if (found >= 0) want[found] |= UINT32_C(1) << dc;
     }

@@ -166,8 +166,8 @@ static void look_for_admission(struct engine *e) {
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
         known += el->is_member[i] && i != e->self && link_reachable(e, i) && e->links[i].met && e->links[i].term == el->durable.term;
     bool founded = el->leader != ELECTION_NOBODY && (dc_has_written(e) || dc_has_written_by(e, &e->links[el->leader].report));
-    bool led = el->leader != ELECTION_NOBODY && (known >= el->quorum || bug(e, BUG_ADMITTED_BY_ANY)) &&
-               e->now.mono_us - e->started.mono_us >= ELECTION_ADMIT_US;
+    bool confirmed = known >= el->quorum && e->now.mono_us - e->started.mono_us >= ELECTION_ADMIT_US;
+    bool led = el->leader != ELECTION_NOBODY && (confirmed || bug(e, BUG_ADMITTED_BY_ANY));
     if (led || known == el->count - 1 || (el->leader != ELECTION_NOBODY && !founded)) election_admit(el, true);
 }
 

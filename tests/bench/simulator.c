@@ -31,7 +31,7 @@ static bool measure(double seconds, uint64_t calm_us, struct sum *s) {
     double begun = now();
     bool good = true;
     for (uint64_t seed = 1; good && (s->wall_s = now() - begun) < seconds; seed++) {
-        struct plan p = calm_us ? plan_calm(seed, calm_us) : plan_draw(seed);
+        struct plan p = calm_us ? plan_calm(seed, calm_us) : plan_draw(WORLDS_ANY, seed);
         run_plan(&p, (struct bug_planted){0}, NULL, &r);
         good = add(s, &r, seed);
     }

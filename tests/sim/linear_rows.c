@@ -9,7 +9,7 @@ void linear_create(struct workload *l) {
         for (uint32_t i = 0; i < LINEAR_ROWS; i++) {
             struct linear_row *r = &l->linear[d][i];
             snprintf(r->name, sizeof r->name, "l:%s:%u", l->options.cluster->dcs[d].name, i);
-            r->counts = i + 1 == LINEAR_ROWS;
+            r->counts = i + 1 == LINEAR_ROWS && l->options.cluster->rest.policy == POLICY_MERGE; /* else a late increment is a plain write */
             r->key = history_key(l->history, slice_text(r->name));
         }
 }

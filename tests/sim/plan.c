@@ -223,16 +223,9 @@ static struct plan draw(uint64_t seed, bool elections) {
     return plan;
 }
 
-struct plan plan_draw(uint64_t seed) {
-    return draw(seed, false);
-}
-struct plan plan_elections(uint64_t seed) {
-    return draw(seed, true);
-}
-
 /* Longer than the log, and nobody has it in memory: rows have to travel. */
-struct plan plan_long_cuts(uint64_t seed) {
-    struct plan plan = plan_draw(seed);
+static struct plan draw_long_cuts(uint64_t seed) {
+    struct plan plan = draw(seed, false);
     struct prng p;
     prng_seed(&p, ~seed);
     plan.cluster->log_bytes_max = range(&p, 1, 12) << 10;
@@ -243,6 +236,10 @@ struct plan plan_long_cuts(uint64_t seed) {
     plan.workload.think_us_max = (uint32_t)range(&p, 10000, 60000);
     if (plan.workload.value_bytes_max > 200) plan.workload.value_bytes_max = 200;
     return plan;
+}
+
+struct plan plan_draw(enum worlds worlds, uint64_t seed) {
+    return worlds == WORLDS_LONG_CUTS ? draw_long_cuts(seed) : draw(seed, worlds == WORLDS_ELECTIONS);
 }
 
 struct plan plan_calm(uint64_t seed, uint64_t length_us) {

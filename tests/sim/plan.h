@@ -20,10 +20,12 @@ struct plan {
     bool restart_all; /* at the end, once more from disk */
 };
 
-struct plan plan_draw(uint64_t seed);
-struct plan plan_long_cuts(uint64_t seed); /* the same world, with little log and memory, and cuts that are longer */
-/* Likewise, of a world that is about elections; one in four is. */
-struct plan plan_elections(uint64_t seed);
+enum worlds {
+    WORLDS_ANY,
+    WORLDS_ELECTIONS, /* leaders fall all the time; one in four of the others is such a world too */
+    WORLDS_LONG_CUTS, /* any, with little log and memory, and cuts that are longer than the log */
+};
+struct plan plan_draw(enum worlds worlds, uint64_t seed);
 /* Without faults: three DCs of three nodes, and clients at each. */
 struct plan plan_calm(uint64_t seed, uint64_t length_us);
 void plan_finish(struct plan *p);

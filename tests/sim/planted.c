@@ -27,17 +27,12 @@ static const char *const planted[] = {
     "ANSWER_AGAIN",
 };
 
-/* These show where rows travel instead of events. */
-static bool is_of_transfers(const char *name) {
-    return strncmp(name, "TRANSFER_", 9) == 0 || strncmp(name, "POINTER", 7) == 0 || strcmp(name, "TRIM_EARLY") == 0;
-}
-
 static bool hunt(const char *name) {
     static struct run_result r;
     struct bug_planted bug = {0};
     if (!bug_by_name(name, &bug)) return false;
     for (uint64_t seed = 1; seed <= SEEDS_MAX; seed++) {
-        (is_of_transfers(name) ? run_long_cuts : run_seed)(seed, bug, NULL, &r);
+        run_seed(worlds_of(bug), seed, bug, NULL, &r);
         if (!r.failure[0]) continue;
         printf("%-20s found with seed %4llu: %.100s\n", name, (unsigned long long)seed, r.failure);
         return true;

@@ -119,6 +119,16 @@ static void live(struct run *r) {
     workload_check(r->load, plan_promises(&r->plan));
 }
 
+static void print_statuses(struct run *r, FILE *f) {
+    for (uint32_t i = 0; i < r->history->nodes_count; i++) {
+        struct buf text = {0};
+        if (!world_alive(r->world, i)) continue;
+        engine_status(world_engine(r->world, i), &text);
+        fprintf(f, "%.*s\n", (int)text.n, (const char *)text.p);
+        buf_finish(&text);
+    }
+}
+
 void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct run_result *ret) {
     struct run r = {.plan = *p};
     r.plan.world.planted_bug = bug.engine;
@@ -126,7 +136,10 @@ void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct 
     create(&r, trace);
     live(&r);
     conflict_planted = CONFLICT_BUG_NONE;
-    if (trace && history_failed(r.history)) onlooker_print_changes(r.history, trace);
+    if (trace && history_failed(r.history)) {
+        onlooker_print_changes(r.history, trace);
+        print_statuses(&r, trace);
+    }
     *ret = (struct run_result){
         .trace_hash = world_trace_hash(r.world),
         .virtual_us = world_now_us(r.world),
@@ -138,16 +151,12 @@ void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct 
     destroy(&r);
 }
 
-struct plan plan_for(uint64_t seed, struct bug_planted bug) {
-    return bug.engine >= BUG_ACKS_OF_ANY_TERM && bug.engine <= BUG_VOTES_UNADMITTED ? plan_elections(seed) : plan_draw(seed);
+enum worlds worlds_of(struct bug_planted bug) {
+    if (bug.engine >= BUG_TRIM_EARLY && bug.engine <= BUG_TRANSFER_ANY_SENDER) return WORLDS_LONG_CUTS;
+    return bug.engine >= BUG_ACKS_OF_ANY_TERM && bug.engine <= BUG_ADMITTED_BY_ANY ? WORLDS_ELECTIONS : WORLDS_ANY;
 }
 
-void run_long_cuts(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
-    struct plan p = plan_long_cuts(seed);
-    run_plan(&p, bug, trace, ret);
-}
-
-void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
-    struct plan p = plan_for(seed, bug);
+void run_seed(enum worlds worlds, uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {
+    struct plan p = plan_draw(worlds, seed);
     run_plan(&p, bug, trace, ret);
 }

@@ -16,9 +16,7 @@ struct bug_planted {
 };
 /* `trace` may be NULL. */
 void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct run_result *ret); /* takes the plan */
-/* Bugs of elections are looked for in worlds that are about elections. */
-struct plan plan_for(uint64_t seed, struct bug_planted bug);
-void run_seed(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret);
-void run_long_cuts(uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret); /* plan_long_cuts() */
+void run_seed(enum worlds worlds, uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret);
+enum worlds worlds_of(struct bug_planted bug); /* in which it is looked for */
 /* False: no such bug. Letters of either case. */
 bool bug_by_name(const char *name, struct bug_planted *ret);

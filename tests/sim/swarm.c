@@ -1,8 +1,8 @@
 /* The swarm: many seeds, each a world with faults of its own, in which no invariant may break.
  *
- *   swarm [--seeds A..B] [--bug NAME] [--time-budget SECONDS] [--long-cuts] [--keep-going] [--hash] [--verbose]
+ *   swarm [--seeds A..B] [--bug NAME] [--time-budget SECONDS] [--elections | --long-cuts] [--keep-going] [--hash] [--verbose]
  *
- * --long-cuts: the same worlds with little log and memory, and cuts that are longer than the log.
+ * --elections: only worlds in which leaders fall all the time. --long-cuts: worlds with little log and memory, and cuts that are longer than the log.
  * --hash prints the hash of each trace: the same on every machine and of every compiler. One seed in twenty is run twice, and must give the same. */
 #include "run.h"
 
@@ -15,7 +15,8 @@ struct arguments {
     struct bug_planted bug;
     const char *bug_name;
     uint64_t budget_s;
-    bool verbose, hash, keep_going, long_cuts;
+    bool verbose, hash, keep_going;
+    enum worlds worlds;
 };
 
 static bool parse_seeds(const char *text, struct arguments *a) {
@@ -34,7 +35,9 @@ static bool parse(int argc, char **argv, struct arguments *a) {
         } else if (strcmp(argv[i], "--hash") == 0) {
             a->hash = true;
         } else if (strcmp(argv[i], "--long-cuts") == 0) {
-            a->long_cuts = true;
+            a->worlds = WORLDS_LONG_CUTS;
+        } else if (strcmp(argv[i], "--elections") == 0) {
+            a->worlds = WORLDS_ELECTIONS;
         } else if (strcmp(argv[i], "--keep-going") == 0) {
             a->keep_going = true;
         } else if (strcmp(argv[i], "--seeds") == 0 && more) {
@@ -42,6 +45,7 @@ static bool parse(int argc, char **argv, struct arguments *a) {
         } else if (strcmp(argv[i], "--bug") == 0 && more) {
             a->bug_name = argv[++i];
             if (!bug_by_name(a->bug_name, &a->bug)) return false;
+            a->worlds = worlds_of(a->bug);
         } else if (strcmp(argv[i], "--time-budget") == 0 && more) {
             a->budget_s = strtoull(argv[++i], NULL, 10);
         } else {
@@ -60,30 +64,31 @@ static double seconds(void) {
 /* I17: a part of the seeds is run again, and the traces are compared. */
 static void run(const struct arguments *a, uint64_t seed, struct run_result *ret) {
     static struct run_result again;
-    void (*run_one)(uint64_t, struct bug_planted, FILE *, struct run_result *) = a->long_cuts ? run_long_cuts : run_seed;
-    run_one(seed, a->bug, a->verbose ? stdout : NULL, ret);
+    run_seed(a->worlds, seed, a->bug, a->verbose ? stdout : NULL, ret);
     if (ret->failure[0] || hash64(SLICE(&seed, sizeof seed)) % 20 != 0) return;
-    run_one(seed, a->bug, NULL, &again);
+    run_seed(a->worlds, seed, a->bug, NULL, &again);
     if (again.trace_hash != ret->trace_hash)
         snprintf(ret->failure, sizeof ret->failure, "I17: the trace is %016llx, and when it is run again %016llx",
                  (unsigned long long)ret->trace_hash, (unsigned long long)again.trace_hash);
 }
 
 static void report_failure(const struct arguments *a, uint64_t seed, const struct run_result *r) {
-    struct plan p = plan_for(seed, a->bug);
+    static const char *const flags[] = {[WORLDS_ANY] = "", [WORLDS_ELECTIONS] = " --elections", [WORLDS_LONG_CUTS] = " --long-cuts"};
+    struct plan p = plan_draw(a->worlds, seed);
     if (!a->verbose) plan_print(&p, stdout);
     plan_finish(&p);
     printf("seed %llu: %s\n", (unsigned long long)seed, r->failure);
     printf("  after %llu.%03llu virtual seconds, %llu events\n", (unsigned long long)(r->virtual_us / 1000000),
            (unsigned long long)(r->virtual_us / 1000 % 1000), (unsigned long long)r->events);
-    printf("reproduce: swarm --seeds %llu..%llu%s%s%s\n", (unsigned long long)seed, (unsigned long long)seed, a->long_cuts ? " --long-cuts" : "",
+    printf("reproduce: swarm --seeds %llu..%llu%s%s%s\n", (unsigned long long)seed, (unsigned long long)seed, flags[a->worlds],
            a->bug_name ? " --bug " : "", a->bug_name ? a->bug_name : "");
 }
 
 int main(int argc, char **argv) {
     struct arguments a = {.first = 1, .last = 1000};
     if (!parse(argc, argv, &a)) {
-        fprintf(stderr, "usage: swarm [--seeds A..B] [--bug NAME] [--time-budget SECONDS] [--long-cuts] [--keep-going] [--hash] [--verbose]\n");
+        fprintf(stderr,
+                "usage: swarm [--seeds A..B] [--bug NAME] [--time-budget SECONDS] [--elections | --long-cuts] [--keep-going] [--hash] [--verbose]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

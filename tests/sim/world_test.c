@@ -270,9 +270,9 @@ Test(world, a_client_that_loses_patience_hangs_up) {
 Test(world, the_same_seed_gives_the_same_trace_and_another_seed_another, .timeout = 120) {
     static struct run_result first, again, other;
     for (uint64_t seed = 1; seed <= 10; seed++) {
-        run_seed(seed, (struct bug_planted){0}, NULL, &first);
-        run_seed(seed + 1000, (struct bug_planted){0}, NULL, &other);
-        run_seed(seed, (struct bug_planted){0}, NULL, &again);
+        run_seed(WORLDS_ANY, seed, (struct bug_planted){0}, NULL, &first);
+        run_seed(WORLDS_ANY, seed + 1000, (struct bug_planted){0}, NULL, &other);
+        run_seed(WORLDS_ANY, seed, (struct bug_planted){0}, NULL, &again);
         cr_assert_eq(first.trace_hash, again.trace_hash);
         cr_assert_neq(first.trace_hash, other.trace_hash);
         cr_assert_eq(first.counts.steps, again.counts.steps);

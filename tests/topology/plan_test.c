@@ -86,6 +86,18 @@ Test(plan, relays_on, .description = "A relay goes on while the cut lasts, also 
     expect(s, 0, 0, 0, EU, US, 0);
 }
 
+Test(plan, relays_in_a_circle, .description = "Two that take from each other what neither has turn to who has it") {
+    struct scene *s = scene_make();
+    s->leaders[2] = LEADER_NONE;
+    s->links[3].scope = US; /* it waits for node 2, which waits for it */
+    s->links[3].subscribed_us = NOW - SUBSCRIBE_RETRY_US;
+    expect(s, 2, 0, 0, 0, 0, US);
+    s->more[0][2] = true;
+    expect(s, 2, 0, US, 0, 0, 0);
+    s->links[3].subscribed_us = NOW - SUBSCRIBE_RETRY_US + 1; /* its report may be about to come */
+    expect(s, 2, 0, 0, 0, 0, US);
+}
+
 Test(plan, stuck, .description = "A datacenter whose events are waited for too long is relayed though it can be reached") {
     struct scene *s = scene_make();
     s->more[2][1] = true;
