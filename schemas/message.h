@@ -187,7 +187,7 @@ struct message {
         struct {
             uint64_t term;                  /* that was asked for, where it is granted; else the sender's */
             uint8_t pre, granted, admitted; /* admitted: as in vote */
-            uint64_t promised_ms;           /* the most that the sender has promised any leader */
+            uint64_t promised_ms;           /* the most that the sender has promised any leader before, or used */
             struct vv vv;
         } voted;
         struct {

@@ -35,11 +35,18 @@ static uint64_t promise_now(const struct election *e, const struct election_now 
 static uint64_t promise(struct election *e, const struct election_now *now) {
     uint64_t ms = promise_now(e, now);
     if (ms > e->promised_ms) e->promised_ms = ms;
-    if (now->wall_ms > e->durable.seen_ms + ELECTION_SEEN_MS) {
-        e->durable.seen_ms = now->wall_ms;
-        e->dirty = true;
-    }
     return ms;
+}
+
+/* No leader has used more by this node's leave, nor this node while it led. */
+static uint64_t used_at_most(const struct election *e, const struct election_now *now) {
+    return now->stamp_ms > e->promised_ms ? now->stamp_ms : e->promised_ms;
+}
+
+static void note_clock(struct election *e, const struct election_now *now) {
+    if (e->quorum == 1 || now->wall_ms <= e->durable.seen_ms + ELECTION_SEEN_MS) return;
+    e->durable.seen_ms = now->wall_ms;
+    e->dirty = true;
 }
 
 static uint64_t promised_by(const struct election *e, uint32_t node, const struct election_now *now) {
@@ -146,9 +153,8 @@ static void try_(struct election *e, bool takes_over, const struct election_now 
     e->ready = false;
     ask_oneself(e);
     vv_clear(&e->need);
-    promise(e, now);
     e->floor_ms = 0;
-    if (e->quorum > 1) raise_floor(e, e->promised_ms, now);
+    if (e->quorum > 1) raise_floor(e, used_at_most(e, now), now);
     ask_soon(e, now);
     if (granted_by_enough(e))
         lead(e, now);
@@ -185,9 +191,10 @@ void election_init(struct election *e, const struct cluster *c, uint32_t self, c
     e->self = self;
     e->durable = *durable;
     e->leader = ELECTION_NOBODY;
-    /* What was promised before is not known exactly. It was at most the clock's reading then and the margin; where the clock has gone back since, it
+    /* What was promised before is not known exactly. It was at most the clock's reading then and the bound; where the clock has gone back since, it
      * may have read as much as lies between two marks more than the last mark. */
-    if (now->wall_ms < durable->seen_ms) e->promised_ms = durable->seen_ms + ELECTION_SEEN_MS + c->clock_bound_ms;
+    bool gone_back = now->wall_ms < durable->seen_ms;
+    if (durable->admitted) e->promised_ms = (gone_back ? durable->seen_ms + ELECTION_SEEN_MS : now->wall_ms) + c->clock_bound_ms;
     wait_anew(e, now);
     bool is_member[NODES_MAX] = {0};
     uint32_t first = self;
@@ -223,6 +230,7 @@ static bool hears_quorum(const struct election *e, const struct election_now *no
 }
 
 void election_tick(struct election *e, const struct election_now *now) {
+    note_clock(e, now);
     become_ready(e, now);
     if (e->role == ELECTION_LEADER) {
         if (e->ready && now->stamp_ms <= election_ceiling_ms(e, now)) e->since_us = now->mono_us;
@@ -263,8 +271,7 @@ static void answer_vote(struct election *e, uint32_t to, uint64_t term, bool pre
     m.voted.pre = pre;
     m.voted.granted = granted;
     m.voted.admitted = e->durable.admitted;
-    promise(e, now);
-    m.voted.promised_ms = e->promised_ms;
+    m.voted.promised_ms = used_at_most(e, now);
     m.voted.vv = *now->vv; /* borrowed for the call */
     e->send(e->arg, to, &m);
 }

@@ -24,6 +24,7 @@ struct town {
     struct election_durable disk[PEERS];
     bool up[PEERS];
     int64_t skew_ms[PEERS];
+    uint64_t stamp_ms[PEERS]; /* used since it started */
     bool cut[PEERS][PEERS];
     struct vv vv[PEERS];
     struct arg {
@@ -57,8 +58,12 @@ static uint64_t by_chance(void *arg, uint64_t below) { return prng_below(&((stru
 
 static struct election_now now_of(const struct town *t, uint32_t i) {
     uint64_t wall_ms = (uint64_t)((int64_t)(1000000 + t->ms) + t->skew_ms[i]);
-    return (struct election_now){
-        .mono_us = t->ms * 1000, .wall_ms = wall_ms, .high_ms = 1000000 + t->ms, .vv = &t->vv[i], .dc_has_written = t->has_written};
+    return (struct election_now){.mono_us = t->ms * 1000,
+                                 .wall_ms = wall_ms,
+                                 .stamp_ms = t->stamp_ms[i],
+                                 .high_ms = 1000000 + t->ms,
+                                 .vv = &t->vv[i],
+                                 .dc_has_written = t->has_written};
 }
 
 /* What was asked to be durable is, before anything leaves; a crash before that loses both. */
@@ -78,6 +83,7 @@ static void carry_out(struct town *t, uint32_t i, bool crash) {
 }
 
 static void start(struct town *t, uint32_t i) {
+    t->stamp_ms[i] = 0;
     struct election_now now = now_of(t, i);
     election_finish(&t->e[i]);
     t->e[i] = (struct election){.send = send, .draw = by_chance, .arg = &t->args[i]};
@@ -323,7 +329,9 @@ static void check_stamps(struct town *t) {
                           (unsigned long long)t->e[i].floor_ms, (unsigned long long)t->used_term, (unsigned long long)t->used_ms);
             t->used_term = term;
         }
-        if (term == t->used_term && ceiling > t->used_ms) t->used_ms = ceiling;
+        uint64_t used = prng_below(&t->prng, 2) || ceiling < now.wall_ms ? ceiling : now.wall_ms;
+        if (used > t->stamp_ms[i]) t->stamp_ms[i] = used;
+        if (term == t->used_term && used > t->used_ms) t->used_ms = used;
     }
 }
 
