@@ -5,9 +5,9 @@
  * where two nodes believe that they lead; elections give order and freshness.
  *
  * Stamps are promised: a leader uses none beyond what a majority has promised it in its term. A promise is a node's hybrid clock, as far as it is
- * within half the clock bound of its own, and half the clock bound; a vote says the most that this node has promised before it, or used itself, and
- * a new leader starts above its voters'. So nothing that a deposed leader wrote alone comes after what its successor has had acknowledged. Half the bound,
- * so that such a stamp still is within the bound of clocks elsewhere.
+ * within half the clock bound of its own, and half the clock bound; a vote says the most that this node has promised before it, or used itself,
+ * and a new leader starts above its voters'. So nothing that a deposed leader wrote alone comes after what its successor has had acknowledged. Half
+ * the bound, so that such a stamp still is within the bound of clocks elsewhere.
  *
  * One wild clock must neither stop a datacenter nor drag its stamps along. So the hybrid clock of a node whose own clock was set back counts as far
  * as the others' clocks say, and what a voter has promised counts up to the bound above the candidate's clock: a majority has a sane clock in it, so
