@@ -191,10 +191,10 @@ void election_init(struct election *e, const struct cluster *c, uint32_t self, c
     e->self = self;
     e->durable = *durable;
     e->leader = ELECTION_NOBODY;
-    /* What was promised before is not known exactly. It was at most the clock's reading then and the bound; where the clock has gone back since, it
-     * may have read as much as lies between two marks more than the last mark. */
+    /* What was promised before is not known exactly. It was no more than would be promised now, since the stamps that were taken in are on disk;
+     * where the clock has gone back since, it may have read as much as lies between two marks more than the last mark. */
     bool gone_back = now->wall_ms < durable->seen_ms;
-    if (durable->admitted) e->promised_ms = (gone_back ? durable->seen_ms + ELECTION_SEEN_MS : now->wall_ms) + c->clock_bound_ms;
+    if (durable->admitted) e->promised_ms = gone_back ? durable->seen_ms + ELECTION_SEEN_MS + c->clock_bound_ms : promise_now(e, now);
     wait_anew(e, now);
     bool is_member[NODES_MAX] = {0};
     uint32_t first = self;

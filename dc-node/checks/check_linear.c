@@ -18,6 +18,50 @@ bool check_linear(struct history *h, struct slice key, struct linear_op *ops, ui
     return true;
 }
 
+/* ---- quorum reads ---- */
+
+static bool is_known(const struct linear_op *o) { return o->answered != LINEAR_UNKNOWN; }
+static bool writes(const struct linear_op *o) { return o->kind != LINEAR_READ && (o->kind != LINEAR_SETNX || !is_known(o) || o->answer == 1); }
+
+/* Could what `o` wrote still be there, or there already, when it was read? */
+static bool may_show(const struct linear_op *o, const struct linear_op *read, const struct linear_op *ops, uint32_t count) {
+    if (o->called > read->answered) return false;
+    for (uint32_t i = 0; is_known(o) && i < count; i++)
+        if (writes(&ops[i]) && is_known(&ops[i]) && ops[i].called > o->answered && ops[i].answered < read->called) return false;
+    return true;
+}
+
+static bool explains_value(const struct linear_op *read, const struct linear_op *ops, uint32_t count) {
+    static const struct linear_op nothing = {.kind = LINEAR_WRITE};
+    if (read->answer == 0 && may_show(&nothing, read, ops, count)) return true;
+    for (uint32_t i = 0; i < count; i++)
+        if (writes(&ops[i]) && ops[i].value == read->answer && may_show(&ops[i], read, ops, count)) return true;
+    return false;
+}
+
+static bool explains_sum(const struct linear_op *read, const struct linear_op *ops, uint32_t count) {
+    int64_t least = 0, most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (ops[i].kind == LINEAR_READ) continue;
+        least += is_known(&ops[i]) && ops[i].answered < read->called ? ops[i].value : 0;
+        most += ops[i].called <= read->answered ? ops[i].value : 0;
+    }
+    return least <= read->answer && read->answer <= most;
+}
+
+void check_quorum_reads(struct history *h, struct slice key, const struct linear_op *ops, uint32_t count, const struct linear_op *reads, uint32_t n) {
+    bool sums = false;
+    for (uint32_t i = 0; i < count; i++) sums |= ops[i].kind == LINEAR_ADD;
+    for (uint32_t i = 0; i < n; i++) {
+        if ((sums ? explains_sum : explains_value)(&reads[i], ops, count)) continue;
+        history_fail(h, "I14", "%.*s: a quorum read between %llu and %llu us was answered with %lld, which lacks what a majority had acknowledged",
+                     (int)key.n, (const char *)key.p, (unsigned long long)reads[i].called, (unsigned long long)reads[i].answered,
+                     (long long)reads[i].answer);
+    }
+}
+
+/* ---- at rest ---- */
+
 static const struct h_op *version_in(const struct h_event *e, uint32_t key) {
     for (uint32_t i = 0; i < e->changes_count; i++)
         for (uint32_t k = 0; e->changes[i].key == key && k < e->changes[i].ops_count; k++)

@@ -74,6 +74,9 @@ void check_majority(struct history *h, struct h_event *e, uint64_t term);
 /* ---- check_linear.c: I14 ---- */
 /* What clients did with one row, by linearizable reads and `majority` writes of one DC. False: the search was given up. */
 bool check_linear(struct history *h, struct slice key, struct linear_op *ops, uint32_t count);
+/* What quorum reads of the row were answered: each with what a majority had acknowledged before it, or with something later; of two the second may be
+ * the older one. `ops` as above, `reads` LINEAR_READ all. */
+void check_quorum_reads(struct history *h, struct slice key, const struct linear_op *ops, uint32_t count, const struct linear_op *reads, uint32_t n);
 /* At rest: readers see no version that did not know of a write that was acknowledged by a majority. Of rows that one DC alone writes. */
 void check_not_beaten(struct history *h, uint32_t key);
 

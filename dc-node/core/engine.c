@@ -269,9 +269,10 @@ const struct engine_updates *engine_updates(struct engine *e) {
         recount_updates(e);
         e->ack_early_held = bug(e, BUG_ACK_EARLY) && !e->ack_early_held;
         if (!e->ack_early_held) engine_close_own_block(e);
+        transfer_updates(e);
         links_updates(e);
         log_mark(e);
-        transfer_updates(e);
+        transfer_fold_updates(e);
         if (flush_is_due(e)) start_flush(e);
         collect_commit(e);
     }

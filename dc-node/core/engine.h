@@ -213,7 +213,8 @@ void engine_observe(struct engine *e, struct engine_observer o);
     X(STAMPS_UNPROMISED, 36, "a leader uses stamps that nobody has promised it, and does not begin above those of others")                           \
     X(VOTES_UNADMITTED, 37, "a node that has lost its disk votes and acknowledges at once")                                                          \
     X(ROUND_OF_TERM, 38, "a round asks whether a majority is in the leader's term, not whether it has what is read")                                 \
-    X(ADMITTED_BY_ANY, 39, "whoever leads admits a node that has lost its disk")
+    X(ADMITTED_BY_ANY, 39, "whoever leads admits a node that has lost its disk")                                                                     \
+    X(QUORUM_OF_ONE, 40, "a quorum read is answered with what the first node tells")
 /* Those of members, which show only where members change (tests/sim/members.c). */
 #define MEMBER_BUGS(X) X(UNHEARD_UNCOUNTED, 60, "a node that has not reported yet does not count for what is stable")
 enum planted_bug {

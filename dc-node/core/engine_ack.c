@@ -25,7 +25,10 @@ static bool is_voter(const struct engine *e, uint32_t node) { return node != e->
 void ack_take(struct engine *e, uint32_t peer, uint64_t term, const struct vv *on_disk) {
     if (!term || (term != e->election.durable.term && !bug(e, BUG_ACKS_OF_ANY_TERM)) || e->cluster->nodes[peer].dc != e->self_dc) return;
     struct link *l = &e->links[peer];
-    if (l->acked_term != term) vv_clear(&l->acked);
+    if (l->acked_term != term) {
+        vv_clear(&l->acked);
+        l->round_answered = 0;
+    }
     l->acked_term = term;
     vv_join(&l->acked, on_disk);
 }

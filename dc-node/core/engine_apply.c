@@ -434,7 +434,7 @@ enum ingest engine_ingest(struct engine *e, struct slice bytes, bool replay, con
 void engine_find_stable(struct engine *e) {
     struct vv least = {0};
     uint64_t reported_ms = e->now.wall_ms;
-    if (!e->cluster->fsync && rules_any_barrier(e) && !vv_includes(&e->flushed_vv, &e->vv)) e->flush_wanted = true; /* tables wait for it */
+    if (!e->cluster->fsync && rules_barriers(e) && !vv_includes(&e->flushed_vv, &e->vv)) e->flush_wanted = true; /* tables wait for it */
     vv_copy(&least, e->cluster->fsync ? &e->vv : &e->flushed_vv);
     for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
         if (!members_report_counts(e, i)) continue;
@@ -447,9 +447,12 @@ void engine_find_stable(struct engine *e) {
         vv_meet(&least, &l->synced);
         if (l->report_ms < reported_ms) reported_ms = l->report_ms;
     }
-    bool barrier = rules_any_barrier(e);
+    uint32_t barriers = rules_barriers(e);
     vv_join(&e->stable, &least);
-    if (barrier && !rules_any_barrier(e)) e->flush_wanted = true; /* the checkpoint has `stable`: a restart need not ask everybody again */
+    if (rules_barriers(e) < barriers) {
+        e->flush_wanted = true; /* the checkpoint has `stable`: a restart need not ask everybody again */
+        handlers_sweep(e);
+    }
     if (reported_ms > e->stable_ms) e->stable_ms = reported_ms;
     vv_finish(&least);
 }

@@ -42,7 +42,8 @@ bool engine_leads(const struct engine *e) {
     if (!election_leads(&e->election) || hands_over(e) || e->returning || e->folding) return false;
     if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless || bug(e, BUG_STAMPS_UNPROMISED)) return true;
     struct election_now now = now_of(e);
-    return stamp_ms(e->clock.last + 1) <= election_ceiling_ms(&e->election, &now);
+    uint64_t ceiling = election_ceiling_ms(&e->election, &now);
+    return ceiling && stamp_ms(e->clock.last + 1) <= ceiling; /* 0: nobody has promised anything in this term */
 }
 
 uint64_t lead_wall_ms(const struct engine *e) {
@@ -248,8 +249,10 @@ void lead_take_heartbeat(struct engine *e, uint32_t from, const struct message *
             ack_take(e, from, m->heartbeat.term, &m->heartbeat.vv);
             if (e->is_leader && m->heartbeat.term == e->election.durable.term) e->links[from].round_answered = m->heartbeat.round;
         }
-        if (from != e->leader || m->heartbeat.round == e->round) return;
-        e->round = m->heartbeat.round;
+        if (from != e->leader || m->heartbeat.term != e->election.durable.term) return;
+        if (m->heartbeat.round == e->heard_round && m->heartbeat.term == e->heard_term) return;
+        e->heard_round = m->heartbeat.round;
+        e->heard_term = m->heartbeat.term;
         e->links[from].heartbeat_due_us = e->now.mono_us;
     } else if (m->heartbeat.is_leader && (m->heartbeat.term >= e->leader_terms[dc])) {
         e->leaders[dc] = from;
@@ -264,7 +267,7 @@ void lead_fill_heartbeat(struct engine *e, struct message *m) {
     else
         election_fill_heartbeat(&e->election, m, &now);
     if (e->room != ROOM_ENOUGH) m->heartbeat.is_leader = e->election.role == ELECTION_LEADER && e->election.quorum == 1;
-    m->heartbeat.round = e->round;
+    m->heartbeat.round = e->is_leader ? e->round : e->heard_term == e->election.durable.term ? e->heard_round : 0;
 }
 
 void lead_take_members(struct engine *e) {

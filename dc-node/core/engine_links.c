@@ -1,5 +1,6 @@
 /* Links: subscriptions both ways, credit, heartbeats, relays (DESIGN, section 8). */
 #include "state.h"
+#include <assert.h>
 #include <stdio.h>
 
 #define LOG_PAGE_BYTES         (256u * 1024)
@@ -18,6 +19,7 @@ bool link_reachable(const struct engine *e, uint32_t peer) { return link_heard(&
 void links_send(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
     if (!l->connected) return;
+    assert(!l->out_listed); /* the updates point into it */
     size_t before = l->out.n;
     message_encode(m, e->origins, &l->out);
     l->bytes_out += l->out.n - before;

@@ -188,7 +188,7 @@ bool quorum_read(struct engine *e, struct session_entry *se, const struct comman
     j->base.step = step;
     j->base.finish = finish;
     j->members = members;
-    j->wanted = members / 2 + 1;
+    j->wanted = bug(e, BUG_QUORUM_OF_ONE) ? 1 : members / 2 + 1;
     j->deadline_us = e->now.mono_us + QUORUM_PATIENCE_US;
     j->argc = argc;
     args_put(&j->args, argv, argc);

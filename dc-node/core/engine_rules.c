@@ -71,10 +71,10 @@ void rules_recover(struct engine *e) {
     }
 }
 
-bool rules_any_barrier(const struct engine *e) {
-    for (uint32_t i = 0; i < rules_tables_count(e->rules); i++)
-        if (rules_barrier(rules_table_at(e->rules, i), &e->stable)) return true;
-    return false;
+uint32_t rules_barriers(const struct engine *e) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < rules_tables_count(e->rules); i++) n += rules_barrier(rules_table_at(e->rules, i), &e->stable);
+    return n;
 }
 
 const char *rules_refuse(struct engine *e, const struct txn *t, struct slice key, char *text, size_t n) {

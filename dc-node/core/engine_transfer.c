@@ -208,10 +208,12 @@ static void clear_step(struct engine *e) {
 }
 
 void transfer_updates(struct engine *e) {
+    if (!e->updates.fatal && e->room == ROOM_ENOUGH && e->transfer->state == TRANSFER_CLEARING && !e->ack_early_held) clear_step(e);
+}
+
+void transfer_fold_updates(struct engine *e) {
     struct transfer *t = e->transfer;
-    if (e->updates.fatal || e->room != ROOM_ENOUGH) return;
-    if (t->state == TRANSFER_STAGING && t->whole) fold_begin(e);
-    if (t->state == TRANSFER_CLEARING && !e->ack_early_held) clear_step(e);
+    if (!e->updates.fatal && e->room == ROOM_ENOUGH && t->state == TRANSFER_STAGING && t->whole) fold_begin(e);
 }
 
 /* From another sender all begins anew: what is staged is as of a VV that it may not have. */

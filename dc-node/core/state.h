@@ -206,9 +206,10 @@ struct engine {
     uint32_t hands_to; /* until hands_until_us: to whom it hands over */
     uint64_t hands_until_us;
     uint64_t round_wanted, round_confirmed;
-    struct vv round_vv;            /* what the leader had when it asked */
-    struct session_entry *holders; /* whose replies wait */
-    uint64_t round, round_us;      /* a leader's question to its followers, and when it was asked; a follower's: the latest it has heard */
+    struct vv round_vv;               /* what the leader had when it asked */
+    struct session_entry *holders;    /* whose replies wait */
+    uint64_t round, round_us;         /* a leader's question to its followers, and when it was asked */
+    uint64_t heard_round, heard_term; /* a follower's: the latest that it has heard, in this term; what was asked in another one is no answer */
     struct now now, started;
     struct prng prng;
     struct store *store;
@@ -420,7 +421,7 @@ void rules_join_marks(const struct row *r, struct buf *out);
 void rules_follow(struct engine *e, struct slice key);
 /* After a restart: the definitions named in the checkpoint. */
 void rules_recover(struct engine *e);
-bool rules_any_barrier(const struct engine *e); /* is a table behind one? */
+uint32_t rules_barriers(const struct engine *e); /* how many tables are behind one */
 /* The bounds of what a client may write: NULL, or why not, in words. */
 const char *rules_refuse(struct engine *e, const struct txn *t, struct slice key, char *text, size_t n);
 /* ---- engine_journal.c ---- */
@@ -599,7 +600,8 @@ void transfer_finish(struct engine *e);
 void transfer_offered(struct engine *e, uint32_t peer);                       /* it no longer keeps what this node lacks, but has the rows */
 void transfer_take(struct engine *e, uint32_t peer, const struct message *m); /* TRANSFER_... */
 void transfer_tick(struct engine *e);
-void transfer_updates(struct engine *e);
+void transfer_updates(struct engine *e);      /* may send */
+void transfer_fold_updates(struct engine *e); /* may begin to fold */
 uint64_t transfer_wake_us(const struct engine *e);
 void transfer_records(struct engine *e, struct commit *c); /* what is staged, into the commit */
 /* What the checkpoint is to say: the VV once its rows are durable, and the latest event of an origin. */

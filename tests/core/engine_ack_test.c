@@ -115,6 +115,23 @@ Test(ack, reads, .description = "A linearizable read, and a write that changes n
     rig_close(r);
 }
 
+Test(ack, rounds_of_another_leader, .description = "What a follower has answered to one leader is no answer to the next one") {
+    struct rig *r = rig_open("us:3");
+    EXPECT(r, "us-1", "SET a 1", "+OK");
+    EXPECT(r, "us-1", "TRUCE.READ linearizable", "+OK");
+    for (int i = 0; i < 50; i++) EXPECT(r, "us-1", "GET a", "$1 1");
+    EXPECT(r, "us-1", "TRUCE.LEAD us-2", "+OK");
+    rig_run(r, SECONDS(1));
+    cr_assert(engine_leads(rig_engine(r, "us-2")));
+    EXPECT(r, "us-2", "TRUCE.READ linearizable", "+OK");
+    rig_cut(r, "us-2", "us-1");
+    rig_cut(r, "us-2", "us-3");
+    EXPECT_LIKE(rig_do(r, "us-2", "GET a"), "-UNCONFIRMED us-2");
+    rig_heal(r, "*", "*");
+    rig_settle(r);
+    rig_close(r);
+}
+
 Test(ack, failover,
      .description = "The leader is killed under load: what was answered at majority is there afterwards, through any node that is left") {
     for (uint64_t seed = 1; seed <= 20; seed++) {

@@ -16,23 +16,26 @@ void linear_create(struct workload *l) {
 
 void linear_destroy(struct workload *l) {
     for (uint32_t d = 0; d < l->options.cluster->dcs_count; d++)
-        for (uint32_t i = 0; i < LINEAR_ROWS; i++) free(l->linear[d][i].ops);
+        for (uint32_t i = 0; i < LINEAR_ROWS; i++) {
+            free(l->linear[d][i].ops.v);
+            free(l->linear[d][i].quorum_reads.v);
+        }
 }
 
-static struct linear_op *add_op(struct linear_row *r, enum linear_kind kind, int64_t value) {
-    if (r->count == r->cap) {
-        r->cap = r->cap ? r->cap * 2 : 64;
-        r->ops = xrealloc(r->ops, r->cap * sizeof *r->ops);
+static struct linear_op *add_op(struct linear_ops *ops, enum linear_kind kind, int64_t value) {
+    if (ops->count == ops->cap) {
+        ops->cap = ops->cap ? ops->cap * 2 : 64;
+        ops->v = xrealloc(ops->v, ops->cap * sizeof *ops->v);
     }
-    r->ops[r->count] = (struct linear_op){.kind = kind, .value = value, .answered = LINEAR_UNKNOWN};
-    return &r->ops[r->count++];
+    ops->v[ops->count] = (struct linear_op){.kind = kind, .value = value, .answered = LINEAR_UNKNOWN};
+    return &ops->v[ops->count++];
 }
 
 /* ---- what clients do ---- */
 
 /* Only what a connection was told counts for it, and it may be lost in between: the level is asked for afterwards. Other reads are local. */
 static void read_row(struct agent *a) {
-    word(say(a, "TRUCE.READ", NULL), "linearizable");
+    word(say(a, "TRUCE.READ", NULL), load_draw(a->load, 4) ? "linearizable" : "quorum");
     say(a, "GET", a->row->name);
     say(a, "TRUCE.READ", NULL);
     word(say(a, "TRUCE.READ", NULL), "local");
@@ -75,10 +78,10 @@ static int64_t answer_in(const struct command *c) {
     return r[0].type == ':' ? r[0].integer : r[0].null ? 0 : value_in(r[0].text);
 }
 
-static void note(struct agent *a, const struct command *c, enum linear_kind kind, int64_t value) {
+static void note(struct linear_ops *ops, const struct command *c, enum linear_kind kind, int64_t value) {
     enum outcome o = outcome_of(c);
     if (o == OUTCOME_FAILED) return;
-    struct linear_op *op = add_op(a->row, kind, value);
+    struct linear_op *op = add_op(ops, kind, value);
     op->called = c->called_us;
     if (o == OUTCOME_UNKNOWN) return;
     op->answered = c->answered_us;
@@ -89,21 +92,21 @@ static void finish_read(struct agent *a) {
     struct resp r[1];
     const struct command *get = &a->commands[1], *level = &a->commands[2];
     if (outcome_of(get) != OUTCOME_OK || outcome_of(level) != OUTCOME_OK) return;
-    if (resp_parse(buf_slice_of(&level->reply), r, 1) != 1 || !slice_is(r[0].text, "linearizable")) return;
-    note(a, get, LINEAR_READ, 0);
+    if (resp_parse(buf_slice_of(&level->reply), r, 1) != 1 || slice_is(r[0].text, "local")) return;
+    note(slice_is(r[0].text, "quorum") ? &a->row->quorum_reads : &a->row->ops, get, LINEAR_READ, 0);
     a->load->counts.reads++;
 }
 
 static void finish_write(struct agent *a) {
     const struct command *c = &a->commands[0];
     if (says(c, "INCRBY"))
-        note(a, c, LINEAR_ADD, (int64_t)c->amount);
+        note(&a->row->ops, c, LINEAR_ADD, (int64_t)c->amount);
     else if (says(c, "DEL"))
-        note(a, c, LINEAR_WRITE, 0);
+        note(&a->row->ops, c, LINEAR_WRITE, 0);
     else if (says(c, "SETNX"))
-        note(a, c, LINEAR_SETNX, value_in(word_of(c, 2)));
+        note(&a->row->ops, c, LINEAR_SETNX, value_in(word_of(c, 2)));
     else
-        note(a, c, c->words > 3 ? LINEAR_SWAP : LINEAR_WRITE, value_in(word_of(c, 2)));
+        note(&a->row->ops, c, c->words > 3 ? LINEAR_SWAP : LINEAR_WRITE, value_in(word_of(c, 2)));
     finish_commands(a);
 }
 
@@ -131,7 +134,7 @@ static bool lost_with_a_disk(const struct history *h, uint32_t key) {
 static void add_rest(struct workload *l, struct linear_row *r) {
     struct buf content = {0};
     h_view(l->history, 0, r->key, &content);
-    struct linear_op *op = add_op(r, LINEAR_READ, 0);
+    struct linear_op *op = add_op(&r->ops, LINEAR_READ, 0);
     op->called = world_now_us(l->world);
     op->answered = op->called + 1;
     if (content.n > 0) op->answer = value_in(content_string(buf_slice_of(&content)));
@@ -142,9 +145,10 @@ void linear_check_rest(struct workload *l) {
     for (uint32_t d = 0; d < l->options.cluster->dcs_count; d++)
         for (uint32_t i = 0; i < LINEAR_ROWS; i++) {
             struct linear_row *r = &l->linear[d][i];
-            if (r->count == 0 || lost_with_a_disk(l->history, r->key)) continue;
+            if (r->ops.count == 0 || lost_with_a_disk(l->history, r->key)) continue;
             add_rest(l, r);
-            l->counts.too_hard += !check_linear(l->history, slice_text(r->name), r->ops, r->count);
+            l->counts.too_hard += !check_linear(l->history, slice_text(r->name), r->ops.v, r->ops.count);
+            check_quorum_reads(l->history, slice_text(r->name), r->ops.v, r->ops.count, r->quorum_reads.v, r->quorum_reads.count);
             check_not_beaten(l->history, r->key);
         }
 }

@@ -153,7 +153,7 @@ void run_plan(const struct plan *p, struct bug_planted bug, FILE *trace, struct 
 
 enum worlds worlds_of(struct bug_planted bug) {
     if (bug.engine >= BUG_TRIM_EARLY && bug.engine <= BUG_TRANSFER_ANY_SENDER) return WORLDS_LONG_CUTS;
-    return bug.engine >= BUG_ACKS_OF_ANY_TERM && bug.engine <= BUG_ADMITTED_BY_ANY ? WORLDS_ELECTIONS : WORLDS_ANY;
+    return bug.engine >= BUG_ACKS_OF_ANY_TERM && bug.engine <= BUG_QUORUM_OF_ONE ? WORLDS_ELECTIONS : WORLDS_ANY;
 }
 
 void run_seed(enum worlds worlds, uint64_t seed, struct bug_planted bug, FILE *trace, struct run_result *ret) {

@@ -24,13 +24,15 @@ struct tally {
     uint64_t ok, unknown;
 };
 
-/* A row that one DC alone writes, at `majority`, and reads linearizably. */
+/* A row that one DC alone writes, at `majority`, and reads linearizably, or from a majority. */
 struct linear_row {
     char name[NAME_LEN_MAX + 20];
     bool counts;
     uint32_t key;
-    struct linear_op *ops;
-    uint32_t count, cap;
+    struct linear_ops {
+        struct linear_op *v;
+        uint32_t count, cap;
+    } ops, quorum_reads;
 };
 #define LINEAR_ROWS 3 /* of a DC; the last is a counter */
 

@@ -24,7 +24,7 @@ struct town {
     struct election_durable disk[PEERS];
     bool up[PEERS];
     int64_t skew_ms[PEERS];
-    uint64_t stamp_ms[PEERS]; /* used since it started */
+    uint64_t stamp_ms[PEERS]; /* used; on disk */
     bool cut[PEERS][PEERS];
     struct vv vv[PEERS];
     struct arg {
@@ -83,7 +83,6 @@ static void carry_out(struct town *t, uint32_t i, bool crash) {
 }
 
 static void start(struct town *t, uint32_t i) {
-    t->stamp_ms[i] = 0;
     struct election_now now = now_of(t, i);
     election_finish(&t->e[i]);
     t->e[i] = (struct election){.send = send, .draw = by_chance, .arg = &t->args[i]};
