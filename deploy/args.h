@@ -47,7 +47,7 @@ struct run;
     X(dir, true, "D", "the cluster's directory (default ./truce-cluster)")                                                                           \
     X(json, false, "", "answer with one JSON object")                                                                                                \
     X(dcs, true, "us,eu,ap", "names of the DCs (default us,eu,ap)")                                                                                  \
-    X(nodes, true, "N", "nodes of each DC (default 2)")                                                                                              \
+    X(nodes, true, "N", "nodes of each DC (default 3)")                                                                                              \
     X(port_base, true, "P", "clients connect at P+1, P+2 ..., nodes at P+101 ... (default 7400; replay --live: 7600)")                               \
     X(fsync, true, "yes|no", "answer a write when it is on disk (default yes)")                                                                      \
     X(memory_mb, true, "N", "memory of each node for rows, queues and buffers (default 256)")                                                        \

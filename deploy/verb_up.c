@@ -12,7 +12,7 @@
 static int plan_of_args(struct run *r, struct local_plan *p) {
     const struct args *a = &r->args;
     struct buf why = {0};
-    *p = (struct local_plan){.nodes = 2, .port_base = 7400, .fsync = true, .memory_mb = 256};
+    *p = (struct local_plan){.nodes = 3, .port_base = 7400, .fsync = true, .memory_mb = 256};
     bool ok = local_plan_dcs(p, a->dcs ? a->dcs : "us,eu,ap", &why);
     if (!ok) fail(r, EXIT_USAGE, "--dcs: %.*s", (int)why.n, (const char *)why.p);
     buf_finish(&why);
