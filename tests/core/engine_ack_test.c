@@ -1,3 +1,4 @@
+#include "engine_hand.h"
 #include "engine_rig.h"
 
 /* What replies wait for (engine_ack.c). */
@@ -113,6 +114,35 @@ Test(ack, reads, .description = "A linearizable read, and a write that changes n
     rig_heal(r, "*", "*");
     rig_settle(r);
     rig_close(r);
+}
+
+#define PAIR                                                                                                                                         \
+    "{\"cluster\":\"t\",\"memory_mb\":16,\"datacenters\":{\"us\":{\"nodes\":{\"1\":{\"client\":\"h:1\",\"peer\":\"h:2\"},"                           \
+    "\"2\":{\"client\":\"h:3\",\"peer\":\"h:4\"}}}}}"
+
+Test(ack, terms, .description = "What a follower acknowledges in another term, perhaps after it has voted for another leader, does not count") {
+    struct hand *h = hand_open(PAIR);
+    hand_client(h, 0, 1);
+    hand_link(h, 0, 1);
+    hand_flow(h);
+    for (int i = 0; i < 5; i++) hand_tick(h, MS(100)), hand_flow(h);
+    hand_do(h, 0, 1, "SET a 1");
+    struct buf events = hand_take(h, hand_find(h, 0, 1, MESSAGE_EVENTS));
+    hand_deliver(h, 0, 1, &events);
+    struct buf ack = hand_take(h, hand_find(h, 1, 0, MESSAGE_ACK));
+    struct message m;
+    size_t size;
+    const char *why;
+    cr_assert_eq(message_decode(buf_slice_of(&ack), h->names, &m, &size, &why), FRAME_OK);
+    m.ack.term++;
+    hand_forge(h, 1, 0, &m);
+    cr_assert_str_eq(hand_answers(h), "");
+    hand_deliver(h, 1, 0, &ack);
+    cr_assert_str_eq(hand_answers(h), "+OK");
+    message_finish(&m);
+    buf_finish(&events);
+    buf_finish(&ack);
+    hand_close(h);
 }
 
 Test(ack, rounds_of_another_leader, .description = "What a follower has answered to one leader is no answer to the next one") {

@@ -205,15 +205,34 @@ static void cut_off(struct faults *f, uint32_t leader) {
     later(f, length(f) + draw(f, 3) * 1000000, heal_side, side);
 }
 
+static void unclog(struct world *w, void *arg, uint64_t pair) {
+    world_heal(w, (uint32_t)(pair >> 8), (uint32_t)(pair & 255));
+    world_heal(w, (uint32_t)(pair & 255), (uint32_t)(pair >> 8));
+}
+
+/* It hears its DC, but what it says comes late, when there may be another leader; one node neither hears it nor is heard, and for longer. */
+static void silence(struct faults *f, uint32_t leader) {
+    uint32_t deaf = (uint32_t)draw(f, nodes(f));
+    uint64_t us = 900000 + draw(f, 700000);
+    for (uint32_t i = 0; i < nodes(f); i++) {
+        if (i == leader || dc_of(f, i) != dc_of(f, leader)) continue;
+        world_clog(f->world, leader, i);
+        if (i == deaf) world_clog(f->world, i, leader);
+        later(f, i == deaf ? us + draw(f, 500000) : us, unclog, (uint64_t)leader << 8 | i);
+    }
+}
+
 static void strike_leader(struct faults *f) {
     uint32_t leader = leader_of(f, (uint32_t)draw(f, f->plan->cluster->dcs_count));
-    uint64_t kind = draw(f, 4);
+    uint64_t kind = draw(f, 5);
     if (leader == UINT32_MAX) return;
     if (kind == 0) {
         kill_one(f, leader);
     } else if (kind == 1) {
         world_pause(f->world, leader);
         later(f, 1000000 + draw(f, draw(f, 2) ? 5000000 : 59000000), resume, leader);
+    } else if (kind == 2) {
+        silence(f, leader);
     } else {
         cut_off(f, leader);
     }
