@@ -5,19 +5,21 @@
 
 /* ---- terms ---- */
 
-void check_term(struct history *h, uint32_t node, uint64_t term) {
+void check_term(struct history *h, uint32_t node, uint64_t term, uint64_t now_us) {
     struct h_node *n = &h->nodes[node];
-    if (term < n->term)
+    if (now_us != n->term_us) n->term_before = n->term;
+    n->term_us = now_us;
+    if (term < n->term_before)
         history_fail(h, "I13", "node %u speaks in term %llu, but has spoken in term %llu", node, (unsigned long long)term,
-                     (unsigned long long)n->term);
-    n->term = term;
+                     (unsigned long long)n->term_before);
+    if (term > n->term) n->term = term;
 }
 
 /* ---- votes ---- */
 
-void check_vote(struct history *h, uint32_t node, uint64_t term, uint32_t candidate) {
+void check_vote(struct history *h, uint32_t node, uint64_t term, uint32_t candidate, uint64_t now_us) {
     struct h_elections *el = &h->elections;
-    check_term(h, node, term);
+    check_term(h, node, term, now_us);
     for (uint32_t i = el->votes_count; i-- > 0;) {
         const struct h_vote *v = &el->votes[i];
         if (v->node != node || v->term != term) continue;

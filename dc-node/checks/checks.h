@@ -62,8 +62,8 @@ void check_answers(struct history *h, bool all_have_handlers);
 
 /* ---- check_leaders.c: I13 leadership, and of I14 that a new leader has what was acknowledged ---- */
 /* It has said so in a message: in this term; that it votes for that node (itself: that it is a candidate). */
-void check_term(struct history *h, uint32_t node, uint64_t term);
-void check_vote(struct history *h, uint32_t node, uint64_t term, uint32_t candidate);
+void check_term(struct history *h, uint32_t node, uint64_t term, uint64_t now_us); /* what leaves at one moment is in no order */
+void check_vote(struct history *h, uint32_t node, uint64_t term, uint32_t candidate, uint64_t now_us);
 /* A disk is lost: terms that none of its datacenter remembers may come again. */
 void check_disk_lost(struct history *h, uint32_t node);
 /* After a step: it leads in this term, and takes writes. */

@@ -369,7 +369,7 @@ void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
     vv_clear(&n->latest);
     vv_clear(&n->joining);
     vv_clear(&n->trimmed);
-    n->term = 0;
+    n->term = n->term_before = 0;
     check_disk_lost(h, node);
     for (uint32_t i = 0; backup != 0 && i < h->backups_count; i++) {
         if (h->backups[i].number != backup) continue;

@@ -109,7 +109,8 @@ struct h_node {
     struct vv joining;              /* what a transfer on its disk will make of its VV */
     struct vv had;                  /* what disks held that were wiped or replaced since */
     uint64_t wall_ms_greatest;
-    uint64_t term; /* the greatest in which it has spoken; of what its disk remembers */
+    uint64_t term;                 /* the greatest in which it has spoken; of what its disk remembers */
+    uint64_t term_before, term_us; /* the latest of an earlier moment; when it spoke last */
 };
 
 struct h_digest {

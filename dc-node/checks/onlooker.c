@@ -105,8 +105,9 @@ void onlooker_sends(void *onlooker, uint32_t node, uint32_t peer, struct slice f
     if (frame.n < FRAME_OVERHEAD || (frame.p[FRAME_TYPE_AT] != MESSAGE_VOTE && frame.p[FRAME_TYPE_AT] != MESSAGE_VOTED)) return;
     struct origins *t = origins_create();
     if (message_decode(frame, t, &m, &size, &why) == FRAME_OK) {
-        if (m.type == MESSAGE_VOTE && !m.vote.pre && m.vote.admitted) check_vote(l->history, node, m.vote.term, node);
-        if (m.type == MESSAGE_VOTED && !m.voted.pre && m.voted.granted && m.voted.admitted) check_vote(l->history, node, m.voted.term, peer);
+        if (m.type == MESSAGE_VOTE && !m.vote.pre && m.vote.admitted) check_vote(l->history, node, m.vote.term, node, world_now_us(l->world));
+        if (m.type == MESSAGE_VOTED && !m.voted.pre && m.voted.granted && m.voted.admitted)
+            check_vote(l->history, node, m.voted.term, peer, world_now_us(l->world));
         message_finish(&m);
     }
     origins_destroy(t);

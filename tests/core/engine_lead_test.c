@@ -14,6 +14,28 @@ Test(lead, first_election, .description = "A new datacenter begins when all its 
     rig_close(r);
 }
 
+Test(lead, wiped_follower, .description = "A node that lost its disk counts for no majority before a majority without it has taken it in again") {
+    struct rig *r = rig_open("us:3");
+    EXPECT(r, "us-1", "TRUCE.ACK majority 500", "+OK");
+    EXPECT(r, "us-1", "SET a 1", "+OK");
+    rig_settle(r);
+    cr_assert(engine_leads(rig_engine(r, "us-1")));
+    world_kill(r->w, rig_node(r, "us-3"), CRASH_PROCESS);
+    world_wipe(r->w, rig_node(r, "us-3"));
+    world_pause(r->w, rig_node(r, "us-2"));
+    world_start(r->w, rig_node(r, "us-3"));
+    rig_run(r, MS(700));
+    EXPECT_LIKE(rig_do(r, "us-1", "SET a 2"), "-INDETERMINATE us-1");
+    rig_run(r, SECONDS(10));
+    EXPECT_LIKE(rig_do(r, "us-1", "SET a 3"), "-INDETERMINATE us-1");
+    world_resume(r->w, rig_node(r, "us-2"));
+    rig_run(r, SECONDS(10));
+    rig_cut(r, "us-1", "*");
+    rig_run(r, SECONDS(3));
+    EXPECT(r, "us-2", "SET a 4", "+OK");
+    rig_close(r);
+}
+
 Test(lead, hands_over, .description = "Leadership moves where it is told to, and clients notice nothing") {
     struct rig *r = rig_open("us:3 eu:1");
     char command[32], want[32];

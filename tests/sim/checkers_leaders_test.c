@@ -7,24 +7,24 @@ TestSuite(checkers_leaders);
 
 Test(checkers_leaders, a_node_that_forgets_its_term_is_found) {
     struct past p = past();
-    check_term(p.h, 0, 3);
-    check_term(p.h, 0, 3);
-    check_term(p.h, 1, 2);
+    check_term(p.h, 0, 3, 1);
+    check_term(p.h, 0, 3, 2);
+    check_term(p.h, 1, 2, 3);
     good(&p);
-    check_term(p.h, 0, 2);
+    check_term(p.h, 0, 2, 4);
     bad(&p, "I13");
     finish(&p);
 }
 
 Test(checkers_leaders, a_node_that_votes_twice_in_a_term_is_found) {
     struct past p = past();
-    check_vote(p.h, 0, 1, 1);
-    check_vote(p.h, 0, 1, 1);
-    check_vote(p.h, 0, 2, 2);
-    check_vote(p.h, 1, 2, 2);
+    check_vote(p.h, 0, 1, 1, 5);
+    check_vote(p.h, 0, 1, 1, 6);
+    check_vote(p.h, 0, 2, 2, 7);
+    check_vote(p.h, 1, 2, 2, 8);
     good(&p);
     history_stopped(p.h, 0);
-    check_vote(p.h, 0, 2, 1);
+    check_vote(p.h, 0, 2, 1, 9);
     bad(&p, "I13");
     finish(&p);
 }
