@@ -1,7 +1,8 @@
 /* Questions about rows, to this node and to others; and the jobs of sessions that ask them: quorum reads, verification, repair.
  *
  * A question goes to several nodes at once and is asked again where no answer comes. Every answer names the VV at which it holds: all of it, on disk,
- * at one moment. Whoever has lost what its disk had does not tell. */
+ * at one moment. Whoever has lost what its disk had does not tell; of single rows, on which quorum
+ * reads count, not before it is admitted to votes again. */
 #pragma once
 #include "inbox.h"
 

@@ -174,8 +174,9 @@ void tell(struct engine *e, const struct message *ask, struct message *told, str
     told->row_told.ask = ask->row_ask.ask;
     told->row_told.what = ask->row_ask.what;
     told->row_told.upto = ask->row_ask.to;
-    told->row_told.vv = e->vv; /* borrowed */
-    if (e->owing || e->folding) {
+    told->row_told.vv = e->vv;                                                             /* borrowed */
+    bool forgetful = ask->row_ask.what == ROW_ASK_STATES && !e->election.durable.admitted; /* it may have acknowledged what it does not have */
+    if (e->owing || e->folding || forgetful) {
         told->row_told.outcome = ROW_RETURNING;
         return;
     }

@@ -224,6 +224,7 @@ def taken_for_whole(c, nodes):
     for node in nodes:
         eventually(lambda n=node: takes(c, n), f"{node} takes writes")
     c.settle("120s")
+    eventually(lambda: not any(c.status(node)["returning"] for node in c.nodes), "nobody lacks anything any more")  # a peer may have had to say so
     for node in c.nodes:
         for prefix in ("old", "new"):
             holds(c, node, prefix)
