@@ -390,6 +390,11 @@ static void wait_op(struct agent *a) {
 
 static void rare_op(struct agent *a) {
     struct workload *l = a->load;
+    if (load_draw(l, 4) == 0) {
+        say(a, "TRUCE.VERIFY", NULL);
+        a->finish = finish_verify;
+        return;
+    }
     if (l->options.flush_all && load_draw(l, 4) == 0)
         say(a, "FLUSHALL", NULL);
     else if (l->options.expiries || load_draw(l, 2))

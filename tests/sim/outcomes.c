@@ -107,6 +107,19 @@ void finish_wait(struct agent *a) {
     if (e) check_replicas(l->history, e, (uint64_t)r[0].integer);
 }
 
+void finish_verify(struct agent *a) {
+    struct resp r[512];
+    struct command *c = &a->commands[0];
+    finish_command(c);
+    if (outcome_of(c) != OUTCOME_OK) return;
+    uint32_t n = resp_parse(buf_slice_of(&c->reply), r, 512), at = 0;
+    a->load->counts.verified++;
+    while (at + 1 < n && at + 1 < 512 && !slice_is(r[at].text, "differ")) at++;
+    if (at + 1 >= n || r[at + 1].type != '*' || r[at + 1].integer)
+        history_fail(a->load->history, "digest", "TRUCE.VERIFY at node %u finds rows that differ, though none is damaged: %.*s", a->node,
+                     (int)(c->reply.n < 600 ? c->reply.n : 600), (const char *)c->reply.p);
+}
+
 /* ---- transactions ---- */
 
 /* The elements of the last command's reply; *ret is its outcome, an EXEC that answers nil has failed. */

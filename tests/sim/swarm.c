@@ -114,13 +114,15 @@ int main(int argc, char **argv) {
         all.clients.failed += r.clients.failed;
         all.clients.unknown += r.clients.unknown;
         all.clients.reads += r.clients.reads;
+        all.clients.verified += r.clients.verified;
     }
     double took = seconds() - began;
     printf("%llu seeds in %.1f s: %.1f a second, %.0f virtual seconds a second; %llu events, %llu steps, %llu frames\n", (unsigned long long)passed,
            took, (double)passed / took, (double)all.virtual_us / 1e6 / took, (unsigned long long)all.events, (unsigned long long)all.counts.steps,
            (unsigned long long)all.counts.frames);
-    printf("clients: %llu ok, %llu refused, %llu of unknown outcome, %llu reads checked\n", (unsigned long long)all.clients.ok,
-           (unsigned long long)all.clients.failed, (unsigned long long)all.clients.unknown, (unsigned long long)all.clients.reads);
+    printf("clients: %llu ok, %llu refused, %llu of unknown outcome, %llu reads checked, replicas compared %llu times\n",
+           (unsigned long long)all.clients.ok, (unsigned long long)all.clients.failed, (unsigned long long)all.clients.unknown,
+           (unsigned long long)all.clients.reads, (unsigned long long)all.clients.verified);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
     return failed > 0;
 }

@@ -29,6 +29,6 @@ bool workload_idle(const struct workload *l);
 void workload_check(struct workload *l, bool promised);
 
 struct workload_counts {
-    uint64_t ok, failed, unknown, reads, too_hard /* rows whose order was not found, nor that there is none */;
+    uint64_t ok, failed, unknown, reads, verified, too_hard /* rows whose order was not found, nor that there is none */;
 };
 struct workload_counts workload_counts(const struct workload *l);

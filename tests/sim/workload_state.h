@@ -113,6 +113,7 @@ enum outcome outcome_of(const struct command *c);
 void finish_transaction(struct agent *a); /* the last is EXEC */
 void finish_group_read(struct agent *a);  /* MGET, or GETs between MULTI and EXEC */
 void finish_context(struct agent *a);
-void finish_wait(struct agent *a); /* a write, then WAIT */
+void finish_wait(struct agent *a);   /* a write, then WAIT */
+void finish_verify(struct agent *a); /* TRUCE.VERIFY: no rows are damaged in these worlds */
 /* At the end: a write under WATCH replaced what had been read. */
 void check_watched(struct workload *l, const struct write *w, const struct h_event *e);
