@@ -331,6 +331,7 @@ static void take_gone(struct engine *e) {
         vv_copy(&t->staged_vv, &t->vv);
     }
     if (!t->staged_upto) t->full = false;
+    t->id = prng_next(&e->prng) | 1; /* what answers earlier questions does not know what is staged now */
     t->snapshot = 0;
     t->phase = TRANSFER_OF_ROWS;
     buf_clear(&t->from);
