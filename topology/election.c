@@ -111,6 +111,7 @@ static void become_ready(struct election *e, const struct election_now *now) {
 void election_admit(struct election *e, bool admitted) {
     if (e->durable.admitted == admitted) return;
     e->durable.admitted = admitted;
+    if (admitted && !e->durable.vote) e->durable.vote = number_of(e, e->self); /* it may have voted in this term, and lost that */
     e->dirty = true;
 }
 
@@ -140,7 +141,7 @@ static void ask_oneself(struct election *e) {
 }
 
 static void raise_floor(struct election *e, uint64_t promised_ms, const struct election_now *now) {
-    uint64_t most = now->wall_ms + e->cluster->clock_bound_ms, ms = promised_ms < most ? promised_ms : most;
+    uint64_t most = now->wall_ms + e->cluster->clock_bound_ms * 3 / 2, ms = promised_ms < most ? promised_ms : most;
     if (ms > e->floor_ms) e->floor_ms = ms;
 }
 
@@ -233,7 +234,8 @@ void election_tick(struct election *e, const struct election_now *now) {
     note_clock(e, now);
     become_ready(e, now);
     if (e->role == ELECTION_LEADER) {
-        if (e->ready && now->stamp_ms <= election_ceiling_ms(e, now)) e->since_us = now->mono_us;
+        uint64_t ceiling = election_ceiling_ms(e, now);
+        if (e->ready && now->stamp_ms <= ceiling && e->floor_ms <= ceiling) e->since_us = now->mono_us;
         bool late = now->mono_us - e->since_us > ELECTION_READY_US;
         if (late || !hears_quorum(e, now)) follow(e, ELECTION_NOBODY, now);
         return;
@@ -255,6 +257,10 @@ void election_lost(struct election *e, uint32_t peer, const struct election_now 
     e->leader = ELECTION_NOBODY;
     e->leader_heard_us = 0;
     e->deadline_us = now->mono_us + e->draw(e->arg, ELECTION_AGAIN_US);
+}
+
+void election_give_up(struct election *e, const struct election_now *now) {
+    if (e->role != ELECTION_FOLLOWER) follow(e, ELECTION_NOBODY, now);
 }
 
 /* ---- messages ---- */

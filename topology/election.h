@@ -10,8 +10,9 @@
  * the bound, so that such a stamp still is within the bound of clocks elsewhere.
  *
  * One wild clock must neither stop a datacenter nor drag its stamps along. So the hybrid clock of a node whose own clock was set back counts as far
- * as the others' clocks say, and what a voter has promised counts up to the bound above the candidate's clock: a majority has a sane clock in it, so
- * nobody was promised more. (Sane: within half the bound of each other.) A leader whose stamps are beyond what it is promised gives up after a while.
+ * as the others' clocks say, and what a voter has promised counts up to one and a half bounds above the candidate's clock: a majority has a sane
+ * clock in it, so nobody was promised more. (Sane: within half the bound of each other.) A leader whose stamps are beyond what it is promised gives
+ * up after a while.
  *
  * Pure: time, clocks and random numbers come in with each call, messages go out through `send`. What is `dirty` must be durable before they leave. */
 #pragma once
@@ -95,6 +96,8 @@ void election_take_heartbeat(struct election *e, uint32_t from, const struct mes
 void election_lost(struct election *e, uint32_t peer, const struct election_now *now);
 /* This node asks to be elected now, though there is a leader: it hands over. */
 void election_take_over(struct election *e, const struct election_now *now);
+/* It leads no longer, nor tries to: another one may be elected, also by its vote. */
+void election_give_up(struct election *e, const struct election_now *now);
 /* Fills term, is_leader and promised_ms of a heartbeat to a node of this DC. */
 void election_fill_heartbeat(struct election *e, struct message *m, const struct election_now *now);
 

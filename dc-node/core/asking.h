@@ -59,6 +59,8 @@ struct rows_job {
 void rows_job_begin(struct engine *e, struct session_entry *se, struct rows_job *j);
 
 /* ---- engine_tell.c ---- */
+/* Who votes here, as this node knows it; never 0. */
+uint64_t tell_voters(const struct engine *e);
 /* This node's answer; slices go to `args`, told->row_told.args is left to the caller. */
 void tell(struct engine *e, const struct message *ask, struct message *told, struct buf *args);
 /* A row's state, verified; false: damaged. `bytes` may be nothing. */

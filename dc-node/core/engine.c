@@ -71,6 +71,7 @@ int engine_create(struct engine **ret, const struct engine_options *options, str
     tail_init(&e->tail, e->cluster->memory_bytes_max / 16, &e->vv);
     handlers_create(e);
     members_settle(e);
+    memcpy(e->voters.before, e->voters.now, sizeof e->voters.before); /* changes are made one by one: those before the last are known */
     return_create(e);
     transfer_create(e);
     if (lead_create(e, why) != 0) {

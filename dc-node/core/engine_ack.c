@@ -6,7 +6,7 @@
 #include "state.h"
 #include <utlist.h>
 
-#define ROUND_AGAIN_US 20000u /* a round that is not answered for so long is asked anew */
+#define ROUND_AGAIN_US 1000000u /* a round that is not answered for so long is asked anew */
 
 struct held_reply {
     struct held_reply *next;

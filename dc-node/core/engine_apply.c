@@ -191,6 +191,7 @@ struct dot engine_originate(struct engine *e, const struct change *changes, uint
     if (e->room != ROOM_ENOUGH) engine_fail(e, "an event was made although the disk has no room for it");
     if (e->own == ORIGIN_NONE) take_incarnation(e);
     struct dot dot = {e->own, vv_get(&e->vv, e->own) + 1};
+    if (e->floor > e->clock.last) e->clock.last = e->floor;
     stamp_t stamp = hlc_next(&e->clock, lead_wall_ms(e));
     uint32_t deps_count = own_deps(e);
     buf_clear(&e->body);

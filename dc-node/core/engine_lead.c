@@ -43,7 +43,8 @@ bool engine_leads(const struct engine *e) {
     if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless || bug(e, BUG_STAMPS_UNPROMISED)) return true;
     struct election_now now = now_of(e);
     uint64_t ceiling = election_ceiling_ms(&e->election, &now);
-    return ceiling && stamp_ms(e->clock.last + 1) <= ceiling; /* 0: nobody has promised anything in this term */
+    stamp_t last = e->floor > e->clock.last ? e->floor : e->clock.last;
+    return ceiling && stamp_ms(last + 1) <= ceiling; /* 0: nobody has promised anything in this term */
 }
 
 uint64_t lead_wall_ms(const struct engine *e) {
@@ -133,8 +134,10 @@ static void lead_changed(struct engine *e) {
     if (e->election.role == ELECTION_LEADER && !e->is_leader &&
         !bug(e, BUG_STAMPS_UNPROMISED)) { /* its stamps lie above what its predecessors may have used */
         stamp_t floor = stamp_make(e->election.floor_ms, UINT16_MAX);
-        if (e->election.floor_ms && floor > e->clock.last) e->clock.last = floor;
+        if (e->election.floor_ms && floor > e->floor) e->floor = floor;
     }
+    if (e->election.role == ELECTION_LEADER && !e->is_leader)
+        e->round = e->round_confirmed = e->round_wanted = 0; /* rounds are of a term; the first says that it is ready */
     bool was = e->is_leader;
     e->is_leader = e->election.role == ELECTION_LEADER;
     if (leader != e->leader) { /* what was stashed behind its requests goes to the next one */
@@ -156,20 +159,35 @@ static void lead_changed(struct engine *e) {
 
 /* ---- admission: a node that has lost what it had takes part in votes again ---- */
 
+/* Of this DC's events: all that the peer's present run has said that it has is here. */
+static bool has_all_of(struct engine *e, uint32_t peer) {
+    const struct link *l = &e->links[peer];
+    for (origin_ref o = 0; o < l->report.len; o++)
+        if (engine_source(e, o)->dc == (int32_t)e->self_dc && vv_get(&l->report, o) > vv_get(&e->vv, o)) return false;
+    return l->met && l->reports && l->report_run == l->peer_run;
+}
+
 /* It must not forget what it has acknowledged or voted for without those noticing who counted on it. So it has to have what a majority has that does
- * not count it, and that majority has to be in one term with it, under a leader. What it may have voted for before its disk was lost has come to
- * nothing by then: all others are in that term, or so much time has passed that no candidate counts its vote any more (topology/election.h). Where
- * nothing was ever written there is nothing to forget. */
+ * not count it, and that majority has to be admitted, and in one term with it, under a leader whose events it has; or it has what all others have.
+ * What it may have voted for before its disk was lost has come to nothing by then: all others are in that term, in which it does not vote, or so much
+ * time has passed that no candidate counts its vote any more (topology/election.h). Where a leader that has what its voters had, so that it asks
+ * rounds, knows of nothing written there is nothing to forget. */
 static void look_for_admission(struct engine *e) {
     struct election *el = &e->election;
     if (el->durable.admitted || e->owing) return;
-    uint32_t known = 0;
-    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
-        known += el->is_member[i] && i != e->self && link_reachable(e, i) && e->links[i].met && e->links[i].term == el->durable.term;
-    bool founded = el->leader != ELECTION_NOBODY && (dc_has_written(e) || dc_has_written_by(e, &e->links[el->leader].report));
-    bool confirmed = known >= el->quorum && e->now.mono_us - e->started.mono_us >= ELECTION_ADMIT_US;
-    bool led = el->leader != ELECTION_NOBODY && (confirmed || bug(e, BUG_ADMITTED_BY_ANY));
-    if (led || known == el->count - 1 || (el->leader != ELECTION_NOBODY && !founded)) election_admit(el, true);
+    uint32_t known = 0, admitted = 0, others = el->count - el->is_member[e->self];
+    bool led = el->leader != ELECTION_NOBODY, written = dc_has_written(e);
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++) {
+        const struct link *l = &e->links[i];
+        if (!el->is_member[i] || i == e->self) continue;
+        written |= dc_has_written_by(e, &l->report);
+        if (!link_reachable(e, i) || l->term != el->durable.term || !has_all_of(e, i)) continue;
+        known++;
+        admitted += i == el->leader || l->acked_term == el->durable.term;
+    }
+    bool confirmed = led && has_all_of(e, el->leader) && admitted >= el->quorum && e->now.mono_us - e->started.mono_us >= ELECTION_ADMIT_US;
+    bool begins = led && !written && e->heard_term == el->durable.term && e->heard_round;
+    if (confirmed || (led && bug(e, BUG_ADMITTED_BY_ANY)) || (others && known == others) || begins) election_admit(el, true);
 }
 
 void lead_lost_disk(struct engine *e) { election_admit(&e->election, bug(e, BUG_VOTES_UNADMITTED)); }
@@ -209,8 +227,12 @@ void lead_finish(struct engine *e) {
 /* Whoever has no room on its disk neither leads for others nor tries to: it says so in its heartbeats, and who has room is elected. Without any room
  * it keeps out of it altogether, since terms and votes must be durable. */
 void lead_tick(struct engine *e) {
-    if (e->room != ROOM_ENOUGH) return;
     struct election_now now = now_of(e);
+    if (e->room != ROOM_ENOUGH) {
+        if (e->election.quorum > 1) election_give_up(&e->election, &now);
+        lead_changed(e);
+        return;
+    }
     engine_middle_ms(e); /* looks at the clocks */
     look_for_admission(e);
     hand_over(e);

@@ -399,10 +399,10 @@ static void send_ack(struct engine *e, uint32_t peer) {
 
 static void take_ack(struct engine *e, uint32_t peer, const struct message *m) {
     struct link *l = &e->links[peer];
+    if (m->ack.subscription != l->served.subscription) return;
     vv_join(&l->on_disk, &m->ack.on_disk);
     ack_take(e, peer, m->ack.term, &m->ack.on_disk);
-    if (m->ack.subscription == l->served.subscription && m->ack.taken_bytes > l->served.taken_bytes && m->ack.taken_bytes <= l->served.sent_bytes)
-        l->served.taken_bytes = m->ack.taken_bytes;
+    if (m->ack.taken_bytes > l->served.taken_bytes && m->ack.taken_bytes <= l->served.sent_bytes) l->served.taken_bytes = m->ack.taken_bytes;
 }
 
 static void take_refuse(struct engine *e, uint32_t peer, const struct message *m) {

@@ -193,6 +193,7 @@ bool quorum_read(struct engine *e, struct session_entry *se, const struct comman
     j->argc = argc;
     args_put(&j->args, argv, argc);
     j->q = question_create(e, ROW_ASK_STATES);
+    j->q->from = tell_voters(e);
     for (uint32_t i = first; i <= last; i += each) question_add(j->q, argv[i]);
     if (j->q->args.n > ASK_BYTES_MAX) {
         struct reply reply = {.out = &se->s.out, .protocol = se->s.protocol};

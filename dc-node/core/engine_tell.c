@@ -168,15 +168,23 @@ static enum row_outcome replace(struct engine *e, const struct message *ask) {
     return ROW_DONE;
 }
 
+uint64_t tell_voters(const struct engine *e) {
+    uint64_t sum = 1;
+    for (uint32_t i = 0; i < e->cluster->nodes_count; i++)
+        if (e->election.is_member[i]) sum += hash64(slice_text(e->cluster->nodes[i].name)) >> 8;
+    return sum;
+}
+
 void tell(struct engine *e, const struct message *ask, struct message *told, struct buf *args) {
     memset(told, 0, sizeof *told);
     told->type = MESSAGE_ROW_TOLD;
     told->row_told.ask = ask->row_ask.ask;
     told->row_told.what = ask->row_ask.what;
     told->row_told.upto = ask->row_ask.to;
-    told->row_told.vv = e->vv;                                                             /* borrowed */
-    bool forgetful = ask->row_ask.what == ROW_ASK_STATES && !e->election.durable.admitted; /* it may have acknowledged what it does not have */
-    if (e->owing || e->folding || forgetful) {
+    told->row_told.vv = e->vv;                                               /* borrowed */
+    bool counted = ask->row_ask.what == ROW_ASK_STATES && ask->row_ask.from; /* towards a majority of the voters whom the asker knows */
+    bool forgetful = !e->election.durable.admitted;                          /* it may have acknowledged what it does not have */
+    if (e->owing || e->folding || (counted && (forgetful || ask->row_ask.from != tell_voters(e)))) {
         told->row_told.outcome = ROW_RETURNING;
         return;
     }

@@ -221,6 +221,7 @@ struct engine {
     struct source **sources; /* by origin; each stays where it is */
     uint32_t sources_cap;
     struct hlc clock;
+    stamp_t floor;  /* own stamps lie above: a leader's, from its election. Not in `clock`, which is on disk: promises are the same after a restart */
     origin_ref own; /* ORIGIN_NONE until this run has written */
     uint64_t digest, live_rows;
     struct rules *rules;

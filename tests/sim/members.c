@@ -37,6 +37,7 @@ struct trial {
         uint32_t starts; /* NODES_MAX: nobody */
     } orders[WRITES_MAX];
     char failure[300];
+    bool forced[NODES_MAX]; /* it was to be removed by force: whoever orders that has ended it */
 };
 
 static void failed(struct trial *t, const char *what, const char *detail) {
@@ -157,7 +158,12 @@ static void remove_somebody(struct trial *t) {
     bool force = may_be_forced(t, node) && (!alive || prng_below(&t->prng, 3) == 0);
     uint32_t at = draw_node(t, force && prng_below(&t->prng, 2) ? SHAPE_DCS : t->cluster->nodes[node].dc, true);
     snprintf(command, sizeof command, "TRUCE.MEMBERS REMOVE %s%s", t->cluster->nodes[node].name, force ? " FORCE" : "");
-    if (prng_below(&t->prng, 12) == 0) snprintf(command, sizeof command, "TRUCE.MEMBERS REMOVE ap");
+    if (prng_below(&t->prng, 12) == 0)
+        snprintf(command, sizeof command, "TRUCE.MEMBERS REMOVE ap");
+    else if (force && at != NODES_MAX) {
+        t->forced[node] = true;
+        if (world_alive(t->w, node)) world_kill(t->w, node, CRASH_PROCESS);
+    }
     order(t, at, command, NODES_MAX);
 }
 
@@ -180,7 +186,7 @@ static void cut_or_heal(struct trial *t) {
 
 static void kill_or_start(struct trial *t) {
     uint32_t dead = draw_node(t, SHAPE_DCS, false), alive = draw_node(t, SHAPE_DCS, true);
-    if (dead != NODES_MAX && prng_below(&t->prng, 2))
+    if (dead != NODES_MAX && !t->forced[dead] && prng_below(&t->prng, 2))
         world_start(t->w, dead);
     else if (alive != NODES_MAX && dead == NODES_MAX)
         world_kill(t->w, alive, prng_below(&t->prng, 2) ? CRASH_PROCESS : CRASH_MACHINE);
