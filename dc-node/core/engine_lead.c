@@ -190,7 +190,9 @@ static void look_for_admission(struct engine *e) {
     if (confirmed || (led && bug(e, BUG_ADMITTED_BY_ANY)) || (others && known == others) || begins) election_admit(el, true);
 }
 
-void lead_lost_disk(struct engine *e) { election_admit(&e->election, bug(e, BUG_VOTES_UNADMITTED)); }
+void lead_lost_disk(struct engine *e) {
+    if (!bug(e, BUG_VOTES_UNADMITTED)) election_admit(&e->election, false);
+}
 
 /* ---- life ---- */
 
