@@ -88,6 +88,7 @@ static size_t run_client(struct client *c, size_t *reply_bytes) {
     void *arg = c->clients->arg;
     struct slice in = stream_input(c->stream);
     size_t all_used = 0, used, replied = 0;
+    c->blocked = owner->blocked(arg, c->session); /* perhaps not by its own request: what it waits for may be lost, and asked for again */
     while (!must_wait(c) && replied <= STREAM_BACKLOG_MARK) {
         enum resp_result r = resp_parse(&c->parser, SLICE(in.p + all_used, in.n - all_used), &used);
         if (r == RESP_BAD) {
