@@ -58,15 +58,6 @@ void check_leads(struct history *h, uint32_t node, uint64_t term) {
     check_has_promised(h, node, term);
 }
 
-void check_disk_lost(struct history *h, uint32_t node) {
-    struct h_elections *el = &h->elections;
-    uint64_t remembered = 0;
-    for (uint32_t i = 0; i < h->nodes_count; i++)
-        if (h_dc_of(h, i) == h_dc_of(h, node) && h->nodes[i].term > remembered) remembered = h->nodes[i].term;
-    for (uint32_t i = el->reigns_count; i-- > 0;)
-        if (el->reigns[i].dc == h_dc_of(h, node) && el->reigns[i].term > remembered) el->reigns[i] = el->reigns[--el->reigns_count];
-}
-
 /* ---- acknowledgements ---- */
 
 static uint32_t majority_of(const struct history *h, uint32_t dc) {

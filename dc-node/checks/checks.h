@@ -64,8 +64,6 @@ void check_answers(struct history *h, bool all_have_handlers);
 /* It has said so in a message: in this term; that it votes for that node (itself: that it is a candidate). */
 void check_term(struct history *h, uint32_t node, uint64_t term, uint64_t now_us); /* what leaves at one moment is in no order */
 void check_vote(struct history *h, uint32_t node, uint64_t term, uint32_t candidate, uint64_t now_us);
-/* A disk is lost: terms that none of its datacenter remembers may come again. */
-void check_disk_lost(struct history *h, uint32_t node);
 /* After a step: it leads in this term, and takes writes. */
 void check_leads(struct history *h, uint32_t node, uint64_t term);
 /* A client was told that a majority of the event's DC has it; `term` of its leader, then or later. */

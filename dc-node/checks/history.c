@@ -1,5 +1,4 @@
 #include "history.h"
-#include "checks.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -360,6 +359,16 @@ static void note_loss(const struct history *h, struct h_event *e) {
     if (!is_on_a_disk(h, e->dot, h_dc_of(h, e->node))) e->left = true;
 }
 
+/* Terms that no disk of the node's datacenter remembers may come again. */
+static void forget_reigns(struct history *h, uint32_t node) {
+    struct h_elections *el = &h->elections;
+    uint64_t remembered = 0;
+    for (uint32_t i = 0; i < h->nodes_count; i++)
+        if (h_dc_of(h, i) == h_dc_of(h, node) && h->nodes[i].term > remembered) remembered = h->nodes[i].term;
+    for (uint32_t i = el->reigns_count; i-- > 0;)
+        if (el->reigns[i].dc == h_dc_of(h, node) && el->reigns[i].term > remembered) el->reigns[i] = el->reigns[--el->reigns_count];
+}
+
 void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
     struct h_node *n = &h->nodes[node];
     struct vv before = {0};
@@ -370,7 +379,7 @@ void history_replaced(struct history *h, uint32_t node, uint32_t backup) {
     vv_clear(&n->joining);
     vv_clear(&n->trimmed);
     n->term = n->term_before = 0;
-    check_disk_lost(h, node);
+    forget_reigns(h, node);
     for (uint32_t i = 0; backup != 0 && i < h->backups_count; i++) {
         if (h->backups[i].number != backup) continue;
         vv_copy(&n->made, &h->backups[i].made);

@@ -165,12 +165,13 @@ static bool is_near(const struct engine *e, uint32_t leader) { return leader != 
 
 void forward_no_leader(struct engine *e, struct reply *reply) {
     const char *dc = e->cluster->dcs[e->self_dc].name, *self = e->cluster->nodes[e->self].name;
+    uint32_t missing = lead_waits_for(e);
     if (e->alone)
         reply_error(reply, "NOLEADER %s finds no majority of %s, and takes writes at level leader alone (TRUCE.ACK leader): nothing was written",
                     self, dc);
-    else if (e->leader == ELECTION_NOBODY && lead_waits_for(e) != ELECTION_NOBODY)
+    else if (e->leader == ELECTION_NOBODY && missing != ELECTION_NOBODY)
         reply_error(reply, "NOLEADER %s is new, and its first leader is elected by all its nodes, but %s cannot be reached: nothing was written", dc,
-                    e->cluster->nodes[lead_waits_for(e)].name);
+                    e->cluster->nodes[missing].name);
     else if (e->leader == ELECTION_NOBODY)
         reply_error(reply, "NOLEADER %s has no leader that %s knows of: nothing was written", dc, self);
     else if (e->is_leader)

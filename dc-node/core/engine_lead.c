@@ -18,13 +18,17 @@ static uint64_t clock_ahead(const struct engine *e, int64_t ms) {
     return clock > 0 ? (uint64_t)clock : 0;
 }
 
+/* What promises go by; asked with every write. */
+static struct election_now clocks_of(const struct engine *e) {
+    return (struct election_now){
+        .mono_us = e->now.mono_us, .wall_ms = e->now.wall_ms, .stamp_ms = stamp_ms(e->clock.last), .high_ms = clock_ahead(e, e->upper_ahead_ms)};
+}
+
 static struct election_now now_of(const struct engine *e) {
-    return (struct election_now){.mono_us = e->now.mono_us,
-                                 .wall_ms = e->now.wall_ms,
-                                 .stamp_ms = stamp_ms(e->clock.last),
-                                 .high_ms = clock_ahead(e, e->upper_ahead_ms),
-                                 .vv = &e->vv,
-                                 .dc_has_written = dc_has_written(e)};
+    struct election_now now = clocks_of(e);
+    now.vv = &e->vv;
+    now.dc_has_written = dc_has_written(e);
+    return now;
 }
 
 static void send(void *arg, uint32_t peer, const struct message *m) { links_send(arg, peer, m); }
@@ -41,7 +45,7 @@ static bool hands_over(const struct engine *e) { return e->now.mono_us < e->hand
 bool engine_leads(const struct engine *e) {
     if (!election_leads(&e->election) || hands_over(e) || e->returning || e->folding) return false;
     if (e->election.quorum == 1 || e->cluster->dcs[e->self_dc].leaderless || bug(e, BUG_STAMPS_UNPROMISED)) return true;
-    struct election_now now = now_of(e);
+    struct election_now now = clocks_of(e);
     uint64_t ceiling = election_ceiling_ms(&e->election, &now);
     stamp_t last = e->floor > e->clock.last ? e->floor : e->clock.last;
     return ceiling && stamp_ms(last + 1) <= ceiling; /* 0: nobody has promised anything in this term */
@@ -49,7 +53,7 @@ bool engine_leads(const struct engine *e) {
 
 uint64_t lead_wall_ms(const struct engine *e) {
     if (e->alone || bug(e, BUG_STAMPS_UNPROMISED)) return e->now.wall_ms;
-    struct election_now now = now_of(e);
+    struct election_now now = clocks_of(e);
     uint64_t ceiling = election_ceiling_ms(&e->election, &now);
     return e->now.wall_ms < ceiling ? e->now.wall_ms : ceiling;
 }
@@ -131,13 +135,11 @@ static void hand_over(struct engine *e) {
 static void lead_changed(struct engine *e) {
     uint32_t leader = e->election.leader;
     if (e->election.role == ELECTION_LEADER && bug(e, BUG_LEADS_BEHIND)) e->election.ready = true;
-    if (e->election.role == ELECTION_LEADER && !e->is_leader &&
-        !bug(e, BUG_STAMPS_UNPROMISED)) { /* its stamps lie above what its predecessors may have used */
-        stamp_t floor = stamp_make(e->election.floor_ms, UINT16_MAX);
-        if (e->election.floor_ms && floor > e->floor) e->floor = floor;
-    }
-    if (e->election.role == ELECTION_LEADER && !e->is_leader)
+    if (e->election.role == ELECTION_LEADER && !e->is_leader) {
+        stamp_t floor = stamp_make(e->election.floor_ms, UINT16_MAX); /* its stamps lie above what its predecessors may have used */
+        if (e->election.floor_ms && floor > e->floor && !bug(e, BUG_STAMPS_UNPROMISED)) e->floor = floor;
         e->round = e->round_confirmed = e->round_wanted = 0; /* rounds are of a term; the first says that it is ready */
+    }
     bool was = e->is_leader;
     e->is_leader = e->election.role == ELECTION_LEADER;
     if (leader != e->leader) { /* what was stashed behind its requests goes to the next one */

@@ -1,8 +1,7 @@
 #include "engine_hand.h"
 #include "engine_rig.h"
 
-/* What a majority has acknowledged, while disks are lost, members change, leaders are replaced and clocks differ: it is read by whoever asks for it.
- */
+/* What a majority has acknowledged, while disks are lost, members change, leaders are replaced and clocks differ: it is read by whoever asks. */
 TestSuite(majority);
 
 static void write_much(struct rig *r, const char *node) {
@@ -15,9 +14,18 @@ static void write_much(struct rig *r, const char *node) {
     free(command);
 }
 
-static void lose_disk(struct rig *r, const char *node) {
-    world_kill(r->w, rig_node(r, node), CRASH_PROCESS);
-    world_wipe(r->w, rig_node(r, node));
+/* `w` is acknowledged by us-1 and us-3; us-3 loses its disk, and comes back with us-2 alone. Then us-1 is heard, but its events come slowly. */
+static void lose_disk_with_w(struct rig *r) {
+    write_much(r, "us-1");
+    EXPECT(r, "us-1", "SET w 1", "+OK");
+    rig_cut(r, "us-1", "*");
+    world_kill(r->w, rig_node(r, "us-3"), CRASH_PROCESS);
+    world_wipe(r->w, rig_node(r, "us-3"));
+    rig_heal(r, "us-2", "us-3");
+    world_start(r->w, rig_node(r, "us-3"));
+    rig_run(r, SECONDS(8));
+    rig_slow(r, "us-1", "us-3", &(struct link_options){.rate_bytes_s = 30000});
+    rig_heal(r, "us-1", "us-3");
 }
 
 /* `w` is on us-1, which is away, and was on the lost disk of us-3, which votes with us-2 now, or does not. */
@@ -42,15 +50,7 @@ Test(majority, admission_waits_for_data,
     rig_settle(r);
     rig_cut(r, "us-2", "*");
     rig_run(r, SECONDS(2));
-    write_much(r, "us-1");
-    EXPECT(r, "us-1", "SET w 1", "+OK");
-    rig_cut(r, "us-1", "*");
-    lose_disk(r, "us-3");
-    rig_heal(r, "us-2", "us-3");
-    world_start(r->w, rig_node(r, "us-3"));
-    rig_run(r, SECONDS(8));
-    rig_slow(r, "us-1", "us-3", &(struct link_options){.rate_bytes_s = 30000});
-    rig_heal(r, "us-1", "us-3");
+    lose_disk_with_w(r);
     rig_run(r, SECONDS(2));
     expect_w_or_nothing(r);
 }
@@ -65,15 +65,7 @@ Test(majority, member_unaware, .description = "A wiped node that does not know y
     for (int i = 0; i < 20000 && strcmp(rig_standing(r, "us-1", "us-3"), "member") != 0; i++) rig_run(r, MS(1));
     rig_cut(r, "us-2", "us-3");
     rig_run(r, MS(20));
-    write_much(r, "us-1");
-    EXPECT(r, "us-1", "SET w 1", "+OK");
-    rig_cut(r, "us-1", "*");
-    lose_disk(r, "us-3");
-    rig_heal(r, "us-2", "us-3");
-    world_start(r->w, rig_node(r, "us-3"));
-    rig_run(r, SECONDS(8));
-    rig_slow(r, "us-1", "us-3", &(struct link_options){.rate_bytes_s = 30000});
-    rig_heal(r, "us-1", "us-3");
+    lose_disk_with_w(r);
     for (int i = 0; i < 8000 && strcmp(rig_standing(r, "us-3", "us-3"), "member") != 0; i++) rig_run(r, MS(1));
     expect_w_or_nothing(r);
 }
